@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * entry.h - the daemon's book of timed entries: permits and bans.
+ *
+ * Pure logic with the clock handed in (boot nanoseconds); the daemon mirrors every change into the
+ * kernel's maps through the callbacks, and the book into the state directory.  O(log n) a change:
+ * a hash by key and a heap by expiry, 262,144 bans without a pause.
+ */
+#ifndef MAILREEVE_ENTRY_H
+#define MAILREEVE_ENTRY_H
+
+#include <mailreeve/kernel.h>
+
+struct mr_book;
+
+/* Called for each change, in order; a negative return refuses the change (the book stays as it
+ * was). */
+struct mr_book_ops {
+	int (*put)(enum mr_entry_kind kind, const struct mr_entry_key *k, const struct mr_entry *v,
+		   void *userdata);
+	int (*del)(enum mr_entry_kind kind, const struct mr_entry_key *k, void *userdata);
+};
+struct mr_book_limits {
+	uint32_t permits_max, bans_max;
+	uint8_t permit_plen6, ban_plen6;
+};
+struct mr_book_stats {
+	size_t permits, bans;
+	uint64_t permits_refused; /* full */
+	uint64_t bans_evicted; /* full: the one that ended first went */
+	uint64_t expired[2];
+};
+
+int mr_book_new(const struct mr_book_limits *l, const struct mr_book_ops *ops, void *userdata,
+		struct mr_book **out);
+void mr_book_free(struct mr_book *b);
+MR_DEFINE_CLEANUP(struct mr_book *, mr_book_free)
+
+/* The key of an address: mapped IPv4 as it is, IPv6 cut to plen6. */
+struct mr_entry_key mr_entry_key(const struct mr_addr *a, uint8_t plen6);
+
+/* Adds or extends.  `v` carries expires, granted, services, user, origin; plen is set here.
+ * -E2BIG: permits full.  A ban whose prefix holds a live permit falls back to the single address.
+ */
+int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+		const struct mr_entry *v, uint64_t now, struct mr_prefix *keyed);
+int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind,
+		   const struct mr_addr *a); /* -ENOENT */
+int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t *removed);
+/* The live entry that covers the address (for bans: address or prefix), or NULL. */
+const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
+				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed);
+/* Drops what has run out, at most `max` entries; *next is the next expiry (UINT64_MAX: none). */
+int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
+/* New limits; re-keys entries whose prefix length changed: new keys first, then `switched` (flip
+ * the masks), then the old keys go. */
+int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switched)(void *),
+		  void *userdata);
+/* In no particular order; *cursor from 0, false at the end.  The book must not change in between.
+ */
+bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
+		  struct mr_entry_key *k, struct mr_entry *v);
+void mr_book_stats(const struct mr_book *b, struct mr_book_stats *out);
+
+#endif

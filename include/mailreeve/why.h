@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * why.h - the explanation of one verdict: which rule, which list line, which entry, and what a
+ * login would still be asked.  One shape for the daemon, for `why -c` and for the login layer's log
+ * lines.
+ */
+#ifndef MAILREEVE_WHY_H
+#define MAILREEVE_WHY_H
+
+#include <jansson.h>
+#include <mailreeve/match.h>
+
+struct mr_why_query {
+	const struct mr_policy *policy;
+	const struct mr_host *host;
+	struct mr_addr address;
+	const struct mr_addr *to; /* NULL: any */
+	bool permitted, banned; /* pretend, or found in the book */
+	uint64_t permit_expires_in_us, ban_expires_in_us; /* 0: pretended, no end */
+	uint64_t permit_services, ban_services; /* bits by id; all ones if pretended */
+	const uint8_t
+		*service_id; /* by position in policy->services, NULL: bits are not looked at */
+};
+/* The object of `why --json` for one service; service NULL: a port that is none.  Never NULL but
+ * for want of memory.  `allowed` is what the exit status says. */
+json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
+	       bool *allowed);
+/* The same for people: several lines. */
+int mr_why_print(const json_t *why, FILE *out);
+
+#endif
