@@ -15,14 +15,21 @@ struct mr_why_query {
 	const struct mr_host *host;
 	struct mr_addr address;
 	const struct mr_addr *to; /* NULL: any */
+	const char *user; /* NULL: not asked; else what the rules say of this login */
 	bool permitted, banned; /* pretend, or found in the book */
 	uint64_t permit_expires_in_us, ban_expires_in_us; /* 0: pretended, no end */
 	uint64_t permit_services, ban_services; /* bits by id; all ones if pretended */
 	const uint8_t
 		*service_id; /* by position in policy->services, NULL: bits are not looked at */
 };
+
+/* What `why ADDRESS [SERVICE|PORT]` answers: an array of objects, one for each service that was
+ * asked; service NULL or "": all of them.  A port that is no service is an answer, a name that is
+ * none is -ENOENT, and *e says which was probably meant; -EINVAL: a port out of range. */
+int mr_why_ask(const struct mr_why_query *q, const char *service, json_t **out, struct mr_error *e);
+
 /* The object of `why --json` for one service; service NULL: a port that is none.  Never NULL but
- * for want of memory.  `allowed` is what the exit status says. */
+ * for want of memory.  `allowed` is what the exit status says: the verdict is allow. */
 json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
 	       bool *allowed);
 /* The same for people: several lines. */
