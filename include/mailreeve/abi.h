@@ -61,8 +61,8 @@ enum mr_action {
  * single bytes would cost 128 MiB; blocks cost 16).  Block = addr >> 14, byte = (addr >> 8) & 63.
  *   0..127    the class of the whole /24 is top4[byte]
  *   128..253  only single addresses differ: ask the host table, on a miss top4[byte]
- *   254       only single addresses differ, the cover is not among the top classes: host table,
- * then trie 255       ask the trie
+ *   254       only single addresses differ, the cover is not a top class: host table, then trie
+ *   255       ask the trie
  */
 #define MR_INDEX_BLOCKS	     262144
 #define MR_INDEX_BLOCK_BYTES 64
@@ -104,6 +104,10 @@ struct mr_host_bucket {
 #define MR_TREE6_TRIE  0xffffffffu
 struct mr_tree6_node {
 	__u64 start[MR_TREE6_KEYS]; /* host order, unused = all ones */
+};
+#define MR_TREE6_VALUES 16 /* to a cache line: an array map rounds values up to 8 bytes */
+struct mr_tree6_values {
+	__u32 value[MR_TREE6_VALUES];
 };
 
 /* Keys of the two tries; the value is the class as __u32. */
@@ -229,6 +233,15 @@ enum mr_why {
 	MR_WHY_N,
 };
 
+/* What the program records of the last packet of a replay. */
+struct mr_decision {
+	__u8 verdict; /* XDP_ */
+	__u8 why;
+	__u8 service; /* id, 255 = none */
+	__u8 action;
+	__u16 rule;
+};
+
 /* One sampled decision. */
 #define MR_EVENT_SYN	   1
 #define MR_EVENT_PERMITTED 2
@@ -253,6 +266,7 @@ struct mr_event_packet {
 _Static_assert(sizeof(struct mr_index_block) == 64, "an index block is one cache line");
 _Static_assert(sizeof(struct mr_host_bucket) == 64, "a host bucket is one cache line");
 _Static_assert(sizeof(struct mr_tree6_node) == 64, "a tree node is one cache line");
+_Static_assert(sizeof(struct mr_tree6_values) == 64, "a block of values is one cache line");
 _Static_assert(sizeof(struct mr_entry_key) == 16, "entry key");
 _Static_assert(sizeof(struct mr_entry) == 32, "entry value");
 _Static_assert(sizeof(struct mr_trie4_key) == 8, "trie key, IPv4");

@@ -104,13 +104,6 @@ int mr_events_consume(struct mr_kernel *k, mr_event_fn fn, void *userdata);
 
 /* --- test runs -------------------------------------------------------------------------------- */
 
-struct mr_decision { /* what the program recorded of the last packet of a replay */
-	uint8_t verdict; /* XDP_ */
-	uint8_t why;
-	uint8_t service; /* id, 255 = none */
-	uint8_t action;
-	uint16_t rule;
-};
 /* One packet through the program.  Frames below 14 bytes are judged here.  *out_len and out may be
  * NULL. */
 int mr_test_run(struct mr_kernel *k, bool l3, const void *packet, size_t len, struct mr_decision *d,
