@@ -27,10 +27,12 @@ ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
 $(error a library is missing ($(PKGS)): run scripts/deps)
 endif
 endif
+comma := ,
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 CPPFLAGS += -Iinclude -I$(B)/gen -D_GNU_SOURCE -DMR_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 OPT := $(if $(filter 1,$(SAN)),-O1 -fsanitize=address,-O2)
 OPT += $(if $(filter 1,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+OPT += $(if $(filter 1,$(FUZZ)),-fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-sanitize-recover=all)
 CFLAGS += -std=gnu11 -g $(OPT) $(WARN) -pthread
 LDLIBS += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -I/usr/include/$(shell uname -m)-linux-gnu
@@ -73,9 +75,9 @@ $(B)/mailreeve: $(call obj,$(CTL_SRC)) $(LIB)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-# --- tests: every tests/{unit,packet,bench}/*.c with a main is a program; files that begin with an
+# --- tests: every tests/{unit,packet,net,kernels,bench}/*.c with a main is a program; files that begin with an
 #     underscore are linked into the programs of their folder
-TEST_DIRS := unit packet bench
+TEST_DIRS := unit packet net kernels bench
 define test_dir
 $(1)_SHARED := $$(call obj,$$(wildcard tests/$(1)/_*.c))
 $(1)_PROGS := $$(patsubst tests/%.c,$(B)/tests/%,$$(filter-out tests/$(1)/_%,$$(wildcard tests/$(1)/*.c)))
@@ -87,6 +89,12 @@ TESTS += $$($(1)_PROGS)
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_dir,$(d))))
 tests: all $(TESTS)
+
+# --- fuzzers: make FUZZ=1 CC=clang B=build/fuzz/obj build/fuzz/obj/fuzz/NAME
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
+	$(call say,LD)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 -include Makefile.install
 
