@@ -42,4 +42,16 @@ int mr_host_empty(struct mr_host **out); /* loopback only: for tests and where n
 void mr_host_free(struct mr_host *h);
 MR_DEFINE_CLEANUP(struct mr_host *, mr_host_free)
 
+/* Changes, for an event loop: wait for the descriptor to be readable, then read.  Only what can
+ * change a snapshot counts: links, addresses, default routes.  A burst that overran the socket
+ * counts as everything changed. */
+struct mr_host_watch;
+int mr_host_watch_new(struct mr_host_watch **out, struct mr_error *e);
+void mr_host_watch_free(struct mr_host_watch *w);
+MR_DEFINE_CLEANUP(struct mr_host_watch *, mr_host_watch_free)
+int mr_host_watch_fd(const struct mr_host_watch *w);
+/* Empties the socket; never blocks.  links: devices came, went, or were renamed; facts: addresses
+ * or default routes changed. */
+int mr_host_watch_read(struct mr_host_watch *w, bool *links, bool *facts);
+
 #endif
