@@ -36,6 +36,11 @@ int mr_book_new(const struct mr_book_limits *l, const struct mr_book_ops *ops, v
 void mr_book_free(struct mr_book *b);
 MR_DEFINE_CLEANUP(struct mr_book *, mr_book_free)
 
+/* What the kernel holds from an earlier run: taken into the book without a callback.  -EEXIST:
+ * there already; -E2BIG: full. */
+int mr_book_adopt(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
+		  const struct mr_entry *v);
+
 /* The key of an address: mapped IPv4 as it is, IPv6 cut to plen6. */
 struct mr_entry_key mr_entry_key(const struct mr_addr *a, uint8_t plen6);
 
@@ -44,22 +49,27 @@ struct mr_entry_key mr_entry_key(const struct mr_addr *a, uint8_t plen6);
  */
 int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
 		const struct mr_entry *v, uint64_t now, struct mr_prefix *keyed);
-int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind,
-		   const struct mr_addr *a); /* -ENOENT */
-int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t *removed);
+/* Every entry that covers the address goes: its own, and that of its prefix.  -ENOENT: none. */
+int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a);
+/* All entries of a kind, at most `max` in one call (0: no limit); *removed counts this call. */
+int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t *removed);
 /* The live entry that covers the address (for bans: address or prefix), or NULL. */
 const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed);
 /* Drops what has run out, at most `max` entries; *next is the next expiry (UINT64_MAX: none). */
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
 /* New limits; re-keys entries whose prefix length changed: new keys first, then `switched` (flip
- * the masks), then the old keys go. */
+ * the masks), then the old keys go.  On failure the book and the callbacks' side are as before,
+ * unless `switched` had succeeded: then what did not fit is dropped and counted (*lost). */
 int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switched)(void *),
-		  void *userdata);
-/* In no particular order; *cursor from 0, false at the end.  The book must not change in between.
- */
+		  void *userdata, size_t *lost);
+/* In no particular order; *cursor from 0, false at the end.  If the book changes in between, each
+ * entry is seen once or not at all, as it was before or after; mr_book_rekey ends the walk.
+ * `a` (may be NULL): the address the entry was made for, within its key's prefix. */
 bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
-		  struct mr_entry_key *k, struct mr_entry *v);
+		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a);
+/* A number that every change moves: for "is the saved copy still true?" */
+uint64_t mr_book_changes(const struct mr_book *b);
 void mr_book_stats(const struct mr_book *b, struct mr_book_stats *out);
 
 #endif

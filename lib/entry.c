@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * entry.c - the book of timed entries (entry.h): permits and bans, by key and by expiry.
+ *
+ * Decides what a key is, who makes room for whom, and what becomes of entries when prefix lengths
+ * change; entry_table.c has the data structure.
+ *
+ * Called by the daemon's main thread and by tests.  Never logs, never reads a clock.  Fails with
+ * -errno; what a callback refuses does not happen in the book either.
+ */
+#include "entry_table.h"
+
+#include <string.h>
+
+#define EVICT_TRIES  8 /* bans given up for one new ban when the kernel still says full */
+#define PREFIX4_PLEN 32 /* entry.plen of an IPv4 entry: exactly the address */
+
+struct mr_book {
+	struct mr_entry_table table[2];
+	struct mr_book_ops ops;
+	void *userdata;
+	uint64_t changes;
+	struct mr_book_stats stats;
+};
+
+static int table_drop(struct mr_book *b, enum mr_entry_kind kind, uint32_t n)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	int r = b->ops.del ? b->ops.del(kind, &t->item[n].key, b->userdata) : 0;
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	mr_entry_table_remove(t, n);
+	b->changes++;
+	return 0;
+}
+
+/* Does any live permit lie in the prefix that a ban on the address would cover? */
+static bool holds_permit(const struct mr_book *b, const struct mr_addr *a, uint64_t now)
+{
+	const struct mr_entry_table *p = &b->table[MR_PERMIT];
+	struct mr_entry_key k;
+
+	if (mr_book_find(b, MR_PERMIT, a, now, NULL))
+		return true;
+	if (p->group_plen6 >= p->plen6)
+		return false;
+	k = mr_entry_key(a, p->group_plen6);
+	for (uint32_t n = mr_entry_table_group(p, &k); n != MR_ENTRY_NONE; n = p->item[n].next)
+		if (p->item[n].v.expires > now)
+			return true;
+	return false;
+}
+
+static int book_tables(const struct mr_book_limits *l, struct mr_entry_table out[2])
+{
+	struct mr_entry_table p, q;
+	int r = mr_entry_table_init(&p, l->permits_max, l->permit_plen6, l->ban_plen6, true);
+
+	if (r < 0)
+		return r;
+	r = mr_entry_table_init(&q, l->bans_max, l->ban_plen6, l->ban_plen6, false);
+	if (r < 0) {
+		mr_entry_table_clear(&p);
+		return r;
+	}
+	out[MR_PERMIT] = p;
+	out[MR_BAN] = q;
+	return 0;
+}
+
+int mr_book_new(const struct mr_book_limits *l, const struct mr_book_ops *ops, void *userdata,
+		struct mr_book **out)
+{
+	_cleanup_(mr_book_freep) struct mr_book *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return -ENOMEM;
+	b->ops = *ops;
+	b->userdata = userdata;
+	r = book_tables(l, b->table);
+	if (r < 0)
+		return r;
+	*out = MR_TAKE_PTR(b);
+	return 0;
+}
+
+void mr_book_free(struct mr_book *b)
+{
+	if (!b)
+		return;
+	mr_entry_table_clear(&b->table[0]);
+	mr_entry_table_clear(&b->table[1]);
+	free(b);
+}
+
+static uint8_t entry_plen(const struct mr_addr *a, uint8_t plen6)
+{
+	return mr_addr_is4(a) ? PREFIX4_PLEN : plen6;
+}
+
+static void keyed_prefix(const struct mr_entry_key *k, const struct mr_entry *v,
+			 struct mr_prefix *out)
+{
+	memcpy(out->addr.b, k->addr, sizeof(k->addr));
+	out->plen = mr_addr_is4(&out->addr) ? 128 : v->plen;
+}
+
+int mr_book_adopt(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
+		  const struct mr_entry *v)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	struct mr_addr a;
+
+	if (mr_entry_table_find(t, k))
+		return -EEXIST;
+	if (t->used >= t->max)
+		return -E2BIG;
+	memcpy(a.b, k->addr, sizeof(a.b));
+	mr_entry_table_insert(t, k, v, &a);
+	b->changes++;
+	return 0;
+}
+
+/* What stands and what comes, as one entry.  By hand the last word counts, else the later end. */
+static struct mr_entry merged(const struct mr_entry *old, const struct mr_entry *v, uint64_t now)
+{
+	struct mr_entry m = *v;
+
+	if (!old || old->expires <= now)
+		return m;
+	m.services |= old->services;
+	if (old->plen < m.plen)
+		m.plen = old->plen; /* same key, wider cover: never narrowed in passing */
+	if (v->origin != MR_ORIGIN_HAND && old->expires > v->expires) {
+		m.expires = old->expires;
+		m.origin = old->origin;
+	}
+	if (!m.user)
+		m.user = old->user;
+	return m;
+}
+
+/* Room for one more: what has run out goes first, then, for bans, what ends first. */
+static int make_room(struct mr_book *b, enum mr_entry_kind kind, uint64_t now)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	size_t dropped;
+	int r;
+
+	r = mr_book_sweep(b, now, 1, &dropped, NULL);
+	if (r < 0 || dropped)
+		return r;
+	if (kind == MR_PERMIT || !t->used)
+		return -E2BIG;
+	r = table_drop(b, kind, t->heap[0]);
+	if (r == 0)
+		b->stats.bans_evicted++;
+	return r;
+}
+
+static int put_new(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
+		   const struct mr_entry *v, uint64_t now)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	int r = 0;
+
+	while (t->used >= t->max && r == 0)
+		r = make_room(b, kind, now);
+	if (r == 0 && b->ops.put)
+		r = b->ops.put(kind, k, v, b->userdata);
+	for (int i = 0; r == -E2BIG && kind == MR_BAN && i < EVICT_TRIES; i++) {
+		/* the kernel's map is smaller than the book, or still busy freeing */
+		r = make_room(b, kind, now);
+		if (r == 0)
+			r = b->ops.put(kind, k, v, b->userdata);
+	}
+	if (r == -E2BIG && kind == MR_PERMIT)
+		b->stats.permits_refused++;
+	return r;
+}
+
+int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+		const struct mr_entry *v, uint64_t now, struct mr_prefix *keyed)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	uint8_t plen6 = t->plen6;
+	struct mr_entry_key k;
+	struct mr_entry_item *i;
+	struct mr_entry m = *v;
+	int r;
+
+	if (kind == MR_BAN && plen6 < 128 && !mr_addr_is4(a) && holds_permit(b, a, now))
+		plen6 = 128;
+	k = mr_entry_key(a, plen6);
+	m.plen = entry_plen(a, plen6);
+	i = mr_entry_table_find(t, &k);
+	m = merged(i ? &i->v : NULL, &m, now);
+	if (i) {
+		r = b->ops.put ? b->ops.put(kind, &k, &m, b->userdata) : 0;
+		if (r < 0)
+			return r;
+		i->v = m;
+		i->made_for = *a;
+		mr_entry_table_moved(t, i->heap);
+	} else {
+		r = put_new(b, kind, &k, &m, now);
+		if (r < 0)
+			return r;
+		mr_entry_table_insert(t, &k, &m, a);
+	}
+	b->changes++;
+	if (keyed)
+		keyed_prefix(&k, &m, keyed);
+	return 0;
+}
+
+/* Item numbers of the entries that can cover the address: its own, then that of its prefix. */
+static size_t covering(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+		       uint32_t out[2])
+{
+	const struct mr_entry_table *t = &b->table[kind];
+	struct mr_entry_key k = mr_entry_key(a, 128), cut = mr_entry_key(a, t->plen6);
+	const struct mr_entry_item *i = mr_entry_table_find(t, &k);
+	size_t n = 0;
+
+	if (i)
+		out[n++] = (uint32_t)(i - t->item);
+	if (memcmp(&k, &cut, sizeof(k)) == 0)
+		return n;
+	i = mr_entry_table_find(t, &cut);
+	if (i && i->v.plen < 128) /* 128: the prefix's first address, and only that */
+		out[n++] = (uint32_t)(i - t->item);
+	return n;
+}
+
+int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a)
+{
+	uint32_t found[2];
+	size_t n = covering(b, kind, a, found);
+	int r;
+
+	if (!n)
+		return -ENOENT;
+	for (size_t i = 0; i < n; i++) {
+		r = table_drop(b, kind, found[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t *removed)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	size_t n = 0;
+	int r;
+
+	while (t->used && (!max || n < max)) {
+		r = table_drop(b, kind, t->heap[t->used - 1]);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	*removed = n;
+	return 0;
+}
+
+const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
+				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed)
+{
+	const struct mr_entry_table *t = &b->table[kind];
+	uint32_t found[2];
+	size_t n = covering(b, kind, a, found);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mr_entry_item *item = &t->item[found[i]];
+
+		if (item->v.expires <= now)
+			continue;
+		if (keyed)
+			keyed_prefix(&item->key, &item->v, keyed);
+		return &item->v;
+	}
+	return NULL;
+}
+
+int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next)
+{
+	uint64_t soonest = UINT64_MAX;
+	size_t n = 0;
+	int r;
+
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		struct mr_entry_table *t = &b->table[kind];
+
+		while (t->used && t->item[t->heap[0]].v.expires <= now && n < max) {
+			r = table_drop(b, kind, t->heap[0]);
+			if (r < 0)
+				return r;
+			b->stats.expired[kind]++;
+			n++;
+		}
+		if (t->used && t->item[t->heap[0]].v.expires < soonest)
+			soonest = t->item[t->heap[0]].v.expires;
+	}
+	if (dropped)
+		*dropped = n;
+	if (next)
+		*next = soonest;
+	return 0;
+}
+
+/* --- new limits ------------------------------------------------------------------------------- */
+
+/* The key an item has under other limits.  A single-address fallback stays one. */
+static struct mr_entry_key rekeyed(const struct mr_entry_table *old, const struct mr_entry_item *i,
+				   uint8_t plen6, struct mr_entry *v)
+{
+	struct mr_entry_key k = i->key;
+
+	*v = i->v;
+	if (mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
+	    (i->v.plen == 128 && old->plen6 < 128))
+		return k;
+	v->plen = plen6;
+	return mr_entry_key(&i->made_for, plen6);
+}
+
+static bool rekey_moves(const struct mr_entry_table *old, const struct mr_entry_item *i,
+			uint8_t plen6)
+{
+	struct mr_entry v;
+	struct mr_entry_key k = rekeyed(old, i, plen6, &v);
+
+	return i->heap != MR_ENTRY_NONE &&
+	       (memcmp(&k, &i->key, sizeof(k)) != 0 || v.plen != i->v.plen);
+}
+
+/* Moves one item to its new table; two that meet under one key become one. */
+static int rekey_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_table *old,
+		      const struct mr_entry_item *i, struct mr_entry_table *to)
+{
+	struct mr_entry v;
+	struct mr_entry_key k = rekeyed(old, i, to->plen6, &v);
+	struct mr_entry_item *met = mr_entry_table_find(to, &k);
+	int r = 0;
+
+	if (met) {
+		v.services |= met->v.services;
+		if (met->v.expires > v.expires)
+			v.expires = met->v.expires;
+		if (met->v.plen < v.plen)
+			v.plen = met->v.plen;
+	}
+	if (!met && to->used >= to->max)
+		return -E2BIG;
+	if ((met || rekey_moves(old, i, to->plen6)) && b->ops.put)
+		r = b->ops.put(kind, &k, &v, b->userdata);
+	if (r < 0)
+		return r;
+	if (!met) {
+		mr_entry_table_insert(to, &k, &v, &i->made_for);
+		return 0;
+	}
+	met->v = v;
+	mr_entry_table_moved(to, met->heap);
+	return 0;
+}
+
+/* A switch that failed: what a merge changed under a key that stays gets its old value back. */
+static void rekey_restore(struct mr_book *b, enum mr_entry_kind kind,
+			  const struct mr_entry_table *old, const struct mr_entry_table *to)
+{
+	for (uint32_t n = 0; n < old->touched && b->ops.put; n++) {
+		const struct mr_entry_item *i = &old->item[n], *now;
+
+		if (i->heap == MR_ENTRY_NONE)
+			continue;
+		now = mr_entry_table_find(to, &i->key);
+		if (now && memcmp(&now->v, &i->v, sizeof(i->v)) != 0)
+			b->ops.put(kind, &i->key, &i->v, b->userdata);
+	}
+}
+
+/* Takes the keys that only `gone` has out of the callbacks' side. */
+static void rekey_forget(struct mr_book *b, enum mr_entry_kind kind,
+			 const struct mr_entry_table *gone, const struct mr_entry_table *stays)
+{
+	for (uint32_t n = 0; n < gone->touched && b->ops.del; n++)
+		if (gone->item[n].heap != MR_ENTRY_NONE &&
+		    !mr_entry_table_find(stays, &gone->item[n].key))
+			b->ops.del(kind, &gone->item[n].key, b->userdata);
+}
+
+static bool limits_same(const struct mr_book *b, const struct mr_book_limits *l)
+{
+	return b->table[MR_PERMIT].max == l->permits_max && b->table[MR_BAN].max == l->bans_max &&
+	       b->table[MR_PERMIT].plen6 == l->permit_plen6 &&
+	       b->table[MR_BAN].plen6 == l->ban_plen6;
+}
+
+int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switched)(void *),
+		  void *userdata, size_t *lost)
+{
+	struct mr_entry_table to[2];
+	size_t dropped = 0;
+	int r;
+
+	if (lost)
+		*lost = 0;
+	if (limits_same(b, l))
+		return switched ? switched(userdata) : 0;
+	r = book_tables(l, to);
+	if (r < 0)
+		return r;
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		const struct mr_entry_table *old = &b->table[kind];
+
+		for (uint32_t n = 0; n < old->touched; n++)
+			if (old->item[n].heap != MR_ENTRY_NONE &&
+			    rekey_item(b, kind, old, &old->item[n], &to[kind]) < 0)
+				dropped++;
+	}
+	r = switched ? switched(userdata) : 0;
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		struct mr_entry_table *old = &b->table[kind];
+
+		if (r < 0) {
+			rekey_restore(b, kind, old, &to[kind]);
+			rekey_forget(b, kind, &to[kind], old);
+			mr_entry_table_clear(&to[kind]);
+			continue;
+		}
+		rekey_forget(b, kind, old, &to[kind]);
+		mr_entry_table_clear(old);
+		*old = to[kind];
+	}
+	if (r < 0)
+		return r;
+	b->changes++;
+	if (lost)
+		*lost = dropped;
+	return 0;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
+		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a)
+{
+	const struct mr_entry_table *t = &b->table[kind];
+
+	for (; *cursor < t->touched; ++*cursor) {
+		const struct mr_entry_item *i = &t->item[*cursor];
+
+		if (i->heap == MR_ENTRY_NONE)
+			continue;
+		*k = i->key;
+		*v = i->v;
+		if (a)
+			*a = i->made_for;
+		++*cursor;
+		return true;
+	}
+	return false;
+}
+
+uint64_t mr_book_changes(const struct mr_book *b)
+{
+	return b->changes;
+}
+
+void mr_book_stats(const struct mr_book *b, struct mr_book_stats *out)
+{
+	*out = b->stats;
+	out->permits = b->table[MR_PERMIT].used;
+	out->bans = b->table[MR_BAN].used;
+}

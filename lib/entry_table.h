@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * entry_table.h - the data structure under the book of entries; private to entry*.c.
+ */
+#ifndef MAILREEVE_LIB_ENTRY_TABLE_H
+#define MAILREEVE_LIB_ENTRY_TABLE_H
+
+#include <mailreeve/entry.h>
+
+#define MR_ENTRY_NONE UINT32_MAX /* no item */
+struct mr_entry_item {
+	struct mr_entry_key key;
+	struct mr_entry v;
+	struct mr_addr made_for; /* the address, before it was cut to the key */
+	uint32_t heap; /* place in the heap; MR_ENTRY_NONE: free, and `next` chains the free ones */
+	uint32_t prev, next; /* permits: those under the same ban prefix */
+};
+
+struct mr_entry_table {
+	struct mr_entry_item *item;
+	uint32_t *heap; /* item numbers, the first to run out on top */
+	uint32_t *slot; /* key -> item + 1 */
+	uint32_t *group; /* ban prefix -> first permit under it + 1; permits only */
+	uint32_t mask; /* of both hashes */
+	uint32_t max, used, touched, free; /* `touched` items were ever in use */
+	uint8_t plen6, group_plen6;
+	uint64_t seed[2];
+};
+
+/* groups: keep permits by the prefix that a ban of group_plen6 bits would cover. */
+int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, uint8_t group_plen6,
+			bool groups);
+void mr_entry_table_clear(struct mr_entry_table *t);
+struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
+					  const struct mr_entry_key *k);
+/* The table must have room and not hold the key. */
+void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
+			   const struct mr_entry *v, const struct mr_addr *made_for);
+void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n);
+/* The expiry of the item at this place of the heap has changed. */
+void mr_entry_table_moved(struct mr_entry_table *t, uint32_t place);
+/* The first item under a ban prefix (its key), the others by `next`; MR_ENTRY_NONE: none. */
+uint32_t mr_entry_table_group(const struct mr_entry_table *t, const struct mr_entry_key *prefix);
+
+#endif

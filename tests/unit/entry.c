@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * entry.c - the book of entries against a naive model, with the clock handed in.
+ *
+ * Needs nothing.  The callbacks fill a mirror that stands for the kernel's maps; after every phase
+ * the mirror must hold exactly what the book holds.  MR_SEED repeats a random run.
+ */
+#include <mailreeve/entry.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <time.h>
+
+#define MIRROR 4096
+#define SECOND 1000000000ull
+
+struct mirror {
+	struct {
+		struct mr_entry_key k;
+		struct mr_entry v;
+		bool used;
+	} e[2][MIRROR];
+	size_t n[2];
+	size_t room[2]; /* the kernel's map size */
+	int refuse; /* what the next put answers */
+};
+
+static int find(struct mirror *m, enum mr_entry_kind kind, const struct mr_entry_key *k)
+{
+	for (int i = 0; i < MIRROR; i++)
+		if (m->e[kind][i].used && memcmp(&m->e[kind][i].k, k, sizeof(*k)) == 0)
+			return i;
+	return -1;
+}
+
+static int put(enum mr_entry_kind kind, const struct mr_entry_key *k, const struct mr_entry *v,
+	       void *userdata)
+{
+	struct mirror *m = userdata;
+	int i = find(m, kind, k);
+
+	if (m->refuse)
+		return m->refuse;
+	if (i < 0 && m->n[kind] >= m->room[kind])
+		return -E2BIG;
+	if (i < 0) {
+		for (i = 0; m->e[kind][i].used; i++)
+			;
+		m->n[kind]++;
+	}
+	m->e[kind][i].used = true;
+	m->e[kind][i].k = *k;
+	m->e[kind][i].v = *v;
+	return 0;
+}
+
+static int del(enum mr_entry_kind kind, const struct mr_entry_key *k, void *userdata)
+{
+	struct mirror *m = userdata;
+	int i = find(m, kind, k);
+
+	if (i < 0)
+		return -ENOENT;
+	m->e[kind][i].used = false;
+	m->n[kind]--;
+	return 0;
+}
+
+static const struct mr_book_ops ops = { put, del };
+static struct mirror mirror;
+
+static struct mr_book *book(uint32_t permits, uint32_t bans, uint8_t p6, uint8_t b6)
+{
+	struct mr_book_limits l = { permits, bans, p6, b6 };
+	struct mr_book *b = NULL;
+
+	memset(&mirror, 0, sizeof(mirror));
+	mirror.room[MR_PERMIT] = mirror.room[MR_BAN] = MIRROR;
+	assert_int_equal(mr_book_new(&l, &ops, &mirror, &b), 0);
+	return b;
+}
+
+/* The mirror holds what the book holds, no more, no less, no other values. */
+static void same(struct mr_book *b)
+{
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		struct mr_entry_key k;
+		struct mr_entry v;
+		size_t cursor = 0, n = 0;
+
+		while (mr_book_next(b, kind, &cursor, &k, &v, NULL)) {
+			int i = find(&mirror, kind, &k);
+
+			assert_true(i >= 0);
+			assert_memory_equal(&mirror.e[kind][i].v, &v, sizeof(v));
+			n++;
+		}
+		assert_int_equal(n, mirror.n[kind]);
+	}
+}
+
+static struct mr_addr addr(const char *text)
+{
+	struct mr_addr a;
+
+	assert_int_equal(mr_addr_parse(text, strlen(text), &a), 0);
+	return a;
+}
+
+static int add(struct mr_book *b, enum mr_entry_kind kind, const char *text, uint64_t expires,
+	       uint64_t now, struct mr_prefix *keyed)
+{
+	struct mr_addr a = addr(text);
+	struct mr_entry v = {
+		.expires = expires, .granted = now, .services = 1, .origin = MR_ORIGIN_LEARNED
+	};
+
+	return mr_book_add(b, kind, &a, &v, now, keyed);
+}
+
+static bool has(struct mr_book *b, enum mr_entry_kind kind, const char *text, uint64_t now)
+{
+	struct mr_addr a = addr(text);
+
+	return mr_book_find(b, kind, &a, now, NULL) != NULL;
+}
+
+static void test_life(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 64);
+	struct mr_prefix p;
+	size_t dropped;
+	uint64_t next;
+
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.1", 10 * SECOND, SECOND, &p), 0);
+	assert_int_equal(p.plen, 128);
+	assert_true(has(b, MR_PERMIT, "192.0.2.1", 10 * SECOND - 1));
+	assert_false(has(b, MR_PERMIT, "192.0.2.1", 10 * SECOND));
+	assert_false(has(b, MR_BAN, "192.0.2.1", SECOND));
+	/* learning never shortens, the last word by hand does */
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.1", 5 * SECOND, 2 * SECOND, NULL), 0);
+	assert_true(has(b, MR_PERMIT, "192.0.2.1", 9 * SECOND));
+	struct mr_addr a = addr("192.0.2.1");
+	struct mr_entry hand = { .expires = 4 * SECOND, .services = 2, .origin = MR_ORIGIN_HAND };
+
+	assert_int_equal(mr_book_add(b, MR_PERMIT, &a, &hand, 2 * SECOND, NULL), 0);
+	assert_false(has(b, MR_PERMIT, "192.0.2.1", 5 * SECOND));
+	assert_int_equal(mr_book_find(b, MR_PERMIT, &a, 3 * SECOND, NULL)->services, 3);
+	same(b);
+	assert_int_equal(mr_book_sweep(b, 3 * SECOND, 100, &dropped, &next), 0);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(next, 4 * SECOND);
+	assert_int_equal(mr_book_sweep(b, 4 * SECOND, 100, &dropped, &next), 0);
+	assert_int_equal(dropped, 1);
+	assert_true(next == UINT64_MAX);
+	assert_int_equal(mirror.n[MR_PERMIT], 0);
+	mr_book_free(b);
+}
+
+static void test_full(void **state _unused_)
+{
+	struct mr_book *b = book(2, 2, 128, 64);
+	struct mr_book_stats s;
+
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.1", 10, 1, NULL), 0);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.2", 20, 1, NULL), 0);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.3", 30, 1, NULL), -E2BIG);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.2", 30, 1, NULL), 0);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.3", 30, 10, NULL), 0); /* the first ran out */
+	assert_int_equal(add(b, MR_BAN, "192.0.2.1", 30, 1, NULL), 0);
+	assert_int_equal(add(b, MR_BAN, "192.0.2.2", 20, 1, NULL), 0);
+	assert_int_equal(add(b, MR_BAN, "192.0.2.3", 40, 1, NULL), 0);
+	assert_true(has(b, MR_BAN, "192.0.2.1", 1));
+	assert_false(has(b, MR_BAN, "192.0.2.2", 1)); /* ended first, given up */
+	mr_book_stats(b, &s);
+	assert_int_equal(s.permits_refused, 1);
+	assert_int_equal(s.bans_evicted, 1);
+	/* the kernel's map is smaller than the book */
+	mirror.room[MR_BAN] = 2;
+	mr_book_free(b);
+	b = book(2, 5, 128, 64);
+	mirror.room[MR_BAN] = 1;
+	assert_int_equal(add(b, MR_BAN, "192.0.2.1", 30, 1, NULL), 0);
+	assert_int_equal(add(b, MR_BAN, "192.0.2.2", 20, 1, NULL), 0);
+	assert_false(has(b, MR_BAN, "192.0.2.1", 1));
+	same(b);
+	/* what the callback refuses does not happen */
+	mirror.refuse = -EIO;
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.9", 30, 1, NULL), -EIO);
+	assert_false(has(b, MR_PERMIT, "192.0.2.9", 1));
+	mirror.refuse = 0;
+	same(b);
+	mr_book_free(b);
+}
+
+static void test_width(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 64);
+	struct mr_prefix p;
+	struct mr_addr a = addr("2001:db8::7");
+
+	assert_int_equal(add(b, MR_BAN, "2001:db8::1", 100, 1, &p), 0);
+	assert_int_equal(p.plen, 64);
+	assert_true(has(b, MR_BAN, "2001:db8::ffff", 1));
+	assert_false(has(b, MR_BAN, "2001:db8:0:1::1", 1));
+	assert_int_equal(mr_book_delete(b, MR_BAN, &a), 0); /* any address of the prefix */
+	assert_false(has(b, MR_BAN, "2001:db8::1", 1));
+	assert_int_equal(mr_book_delete(b, MR_BAN, &a), -ENOENT);
+	/* a live permit under the prefix: the ban falls back to the address */
+	assert_int_equal(add(b, MR_PERMIT, "2001:db8::5", 50, 1, NULL), 0);
+	assert_int_equal(add(b, MR_PERMIT, "2001:db8::6", 60, 1, NULL), 0);
+	assert_int_equal(add(b, MR_BAN, "2001:db8::1", 100, 1, &p), 0);
+	assert_int_equal(p.plen, 128);
+	assert_true(has(b, MR_BAN, "2001:db8::1", 1));
+	assert_false(has(b, MR_BAN, "2001:db8::2", 1));
+	/* the prefix's first address alone must not read as the prefix */
+	assert_int_equal(add(b, MR_BAN, "2001:db8::", 100, 1, &p), 0);
+	assert_int_equal(p.plen, 128);
+	assert_false(has(b, MR_BAN, "2001:db8::2", 1));
+	/* permits that ran out do not count, swept or not */
+	assert_int_equal(add(b, MR_BAN, "2001:db8::3", 100, 60, &p), 0);
+	assert_int_equal(p.plen, 64);
+	assert_true(has(b, MR_BAN, "2001:db8::2", 60));
+	same(b);
+	mr_book_free(b);
+	/* IPv4-mapped keys are never cut */
+	b = book(10, 10, 128, 64);
+	assert_int_equal(add(b, MR_BAN, "192.0.2.1", 100, 1, &p), 0);
+	assert_int_equal(p.plen, 128);
+	assert_false(has(b, MR_BAN, "192.0.2.2", 1));
+	mr_book_free(b);
+}
+
+static int switch_ok(void *userdata)
+{
+	++*(int *)userdata;
+	return 0;
+}
+static int switch_fails(void *userdata _unused_)
+{
+	return -EIO;
+}
+
+static void test_rekey(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 64);
+	struct mr_book_limits wide = { 10, 10, 56, 48 }, back = { 10, 10, 128, 64 };
+	size_t lost = 9;
+	int switched = 0;
+
+	add(b, MR_PERMIT, "2001:db8:0:1::5", 50, 1, NULL);
+	add(b, MR_PERMIT, "2001:db8:0:2::6", 60, 1, NULL);
+	add(b, MR_PERMIT, "192.0.2.1", 60, 1, NULL);
+	add(b, MR_BAN, "2001:db8:1:1::1", 70, 1, NULL);
+	same(b);
+	assert_int_equal(mr_book_rekey(b, &wide, switch_fails, NULL, &lost), -EIO);
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:1::5", 1));
+	assert_false(has(b, MR_PERMIT, "2001:db8:0:1::9", 1));
+	same(b);
+	assert_int_equal(mr_book_rekey(b, &wide, switch_ok, &switched, &lost), 0);
+	assert_int_equal(switched, 1);
+	assert_int_equal(lost, 0);
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:3::1", 59)); /* both under one /56 */
+	assert_true(has(b, MR_PERMIT, "192.0.2.1", 59));
+	assert_false(has(b, MR_PERMIT, "192.0.2.2", 59));
+	assert_true(has(b, MR_BAN, "2001:db8:1:ffff::1", 1));
+	same(b);
+	/* back to single addresses: those that the entries were made for */
+	assert_int_equal(mr_book_rekey(b, &back, switch_ok, &switched, &lost), 0);
+	assert_false(has(b, MR_PERMIT, "2001:db8:0:3::1", 1));
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:1::5", 1));
+	assert_true(has(b, MR_BAN, "2001:db8:1:1::9", 1));
+	assert_false(has(b, MR_BAN, "2001:db8:1:ffff::1", 1));
+	same(b);
+	mr_book_free(b);
+}
+
+static void test_adopt(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 64);
+	struct mr_addr a = addr("192.0.2.1");
+	struct mr_entry_key k = mr_entry_key(&a, 128);
+	struct mr_entry v = { .expires = 10, .plen = 32 };
+
+	assert_int_equal(mr_book_adopt(b, MR_PERMIT, &k, &v), 0);
+	assert_int_equal(mirror.n[MR_PERMIT], 0);
+	assert_int_equal(mr_book_adopt(b, MR_PERMIT, &k, &v), -EEXIST);
+	assert_true(has(b, MR_PERMIT, "192.0.2.1", 9));
+	mr_book_free(b);
+}
+
+/* --- random operations against arrays --------------------------------------------------------- */
+
+struct model {
+	struct mr_addr a[2][512];
+	uint64_t expires[2][512];
+	size_t n[2];
+};
+
+static void model_put(struct model *m, enum mr_entry_kind kind, const struct mr_addr *a,
+		      uint64_t expires)
+{
+	size_t i;
+
+	for (i = 0; i < m->n[kind]; i++)
+		if (memcmp(&m->a[kind][i], a, sizeof(*a)) == 0)
+			break;
+	if (i == m->n[kind]) {
+		m->n[kind]++;
+		m->expires[kind][i] = 0;
+	}
+	m->a[kind][i] = *a;
+	if (expires > m->expires[kind][i])
+		m->expires[kind][i] = expires;
+}
+
+static uint64_t model_find(const struct model *m, enum mr_entry_kind kind, const struct mr_addr *a)
+{
+	for (size_t i = 0; i < m->n[kind]; i++)
+		if (memcmp(&m->a[kind][i], a, sizeof(*a)) == 0)
+			return m->expires[kind][i];
+	return 0;
+}
+
+static void model_delete(struct model *m, enum mr_entry_kind kind, const struct mr_addr *a)
+{
+	for (size_t i = 0; i < m->n[kind]; i++)
+		if (memcmp(&m->a[kind][i], a, sizeof(*a)) == 0)
+			m->expires[kind][i] = 0;
+}
+
+static void test_random(void **state _unused_)
+{
+	const char *given = getenv("MR_SEED");
+	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
+	struct mr_book *b = book(512, 512, 128, 128);
+	struct model *m = calloc(1, sizeof(*m));
+	uint64_t now = 1;
+
+	print_message("# MR_SEED=%u\n", seed);
+	srandom(seed);
+	for (int step = 0; step < 40000; step++) {
+		enum mr_entry_kind kind = random() % 2;
+		struct mr_addr a = random() % 2 ? mr_addr_from4(0xc0000200u + random() % 200)
+						: mr_addr_from6(0x20010db800000000ull,
+								(uint64_t)(random() % 200));
+		struct mr_entry v = { .expires = now + 1 + (uint64_t)(random() % 500),
+				      .origin = MR_ORIGIN_LEARNED };
+
+		switch (random() % 8) {
+		case 0 ... 4:
+			assert_int_equal(mr_book_add(b, kind, &a, &v, now, NULL), 0);
+			if (model_find(m, kind, &a) <= now)
+				model_delete(m, kind, &a);
+			model_put(m, kind, &a, v.expires);
+			break;
+		case 5:
+			mr_book_delete(b, kind, &a);
+			model_delete(m, kind, &a);
+			break;
+		case 6:
+			assert_int_equal(mr_book_sweep(b, now, 20, NULL, NULL), 0);
+			break;
+		default:
+			now += (uint64_t)(random() % 5);
+		}
+		assert_int_equal(mr_book_find(b, kind, &a, now, NULL) != NULL,
+				 model_find(m, kind, &a) > now);
+	}
+	same(b);
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		size_t removed = 1, live = 0;
+
+		mr_book_sweep(b, now, SIZE_MAX, NULL, NULL);
+		for (size_t i = 0; i < m->n[kind]; i++)
+			live += m->expires[kind][i] > now;
+		assert_int_equal(mirror.n[kind], live);
+		assert_int_equal(mr_book_flush(b, kind, 0, &removed), 0);
+		assert_int_equal(removed, live);
+	}
+	same(b);
+	free(m);
+	mr_book_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),  cmocka_unit_test(test_full),
+		cmocka_unit_test(test_width), cmocka_unit_test(test_rekey),
+		cmocka_unit_test(test_adopt), cmocka_unit_test(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
