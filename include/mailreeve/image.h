@@ -33,8 +33,12 @@ struct mr_image {
 	struct mr_flat6 *v6;
 	size_t n4, n6;
 	uint16_t root4, root6; /* class of an address under no prefix */
-	uint8_t *reachable; /* by rule number: 0 = can never match */
+	uint8_t *reachable; /* by rule number: MR_RULE_ */
 };
+/* What the compiler found of a rule (image_reach.c has the definition). */
+#define MR_RULE_NEVER	0 /* earlier rules of its list cover every address it could match */
+#define MR_RULE_MATCHES 1
+#define MR_RULE_EMPTY	2 /* its source holds no address at present: an empty list, no gateway */
 
 int mr_image_compile(const struct mr_policy *p, const struct mr_host *host, struct mr_image **out,
 		     struct mr_error *e);
