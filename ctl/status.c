@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * status.c - `mailreeve status`: is this machine guarded, by what, and what should be known.
+ *
+ * The first line is the truth in one sentence.  Exit status 0: guarded; 1: not.
+ */
+#include "bus.h"
+#include "term.h"
+
+static void status_head(const json_t *s, bool guarded)
+{
+	const json_t *generation = json_object_get(s, "generation");
+
+	fputs(mr_term_on(stdout, guarded ? MR_GREEN : MR_RED), stdout);
+	mr_term_text(mr_term_string(s, "summary"), stdout);
+	fputs(mr_term_off(stdout), stdout);
+	if (json_is_integer(generation)) {
+		printf(" — generation %lld", (long long)json_integer_value(generation));
+		if (*mr_term_string(s, "applied")) {
+			fputs(", applied ", stdout);
+			mr_term_text(mr_term_string(s, "applied"), stdout);
+		}
+	}
+	fputc('\n', stdout);
+}
+
+static void status_devices(const json_t *s)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach (json_object_get(s, "devices"), i, d) {
+		fputs("device   ", stdout);
+		mr_term_text(mr_term_string(d, "name"), stdout);
+		if (strcmp(mr_term_string(d, "mode"), "none") == 0)
+			printf(": %snot guarded%s", mr_term_on(stdout, MR_RED),
+			       mr_term_off(stdout));
+		else
+			printf(": %s%s%s", mr_term_string(d, "mode"),
+			       json_is_true(json_object_get(d, "l3")) ? ", no Ethernet header" : "",
+			       json_is_true(json_object_get(d, "reject_is_deny"))
+				       ? ", reject acts as deny"
+				       : "");
+		if (*mr_term_string(d, "error")) {
+			fputs(": ", stdout);
+			mr_term_text(mr_term_string(d, "error"), stdout);
+		}
+		fputc('\n', stdout);
+	}
+}
+
+static void status_services(const json_t *s)
+{
+	const json_t *service, *port;
+	size_t i, j;
+
+	json_array_foreach (json_object_get(s, "services"), i, service) {
+		fputs("service  ", stdout);
+		mr_term_text(mr_term_string(service, "name"), stdout);
+		json_array_foreach (json_object_get(service, "ports"), j, port)
+			printf(" %lld", (long long)json_integer_value(port));
+		if (strcmp(mr_term_string(service, "mode"), "enforce") != 0)
+			printf(" %s(%s: refuses nothing)%s", mr_term_on(stdout, MR_YELLOW),
+			       mr_term_string(service, "mode"), mr_term_off(stdout));
+		fputc('\n', stdout);
+	}
+}
+
+static void status_entries(const json_t *s, const char *key)
+{
+	const json_t *e = json_object_get(s, key);
+
+	if (json_is_object(e))
+		printf("%-7s  %lld of %lld\n", key,
+		       (long long)json_integer_value(json_object_get(e, "live")),
+		       (long long)json_integer_value(json_object_get(e, "max")));
+}
+
+static void status_warnings(const json_t *s)
+{
+	const json_t *confirm = json_object_get(s, "confirm"), *w;
+	char left[MR_TERM_TIME];
+	size_t i;
+
+	if (json_is_object(confirm))
+		printf("%sunconfirmed%s: rolls back in %s unless you run: mailreeve confirm\n",
+		       mr_term_on(stdout, MR_YELLOW), mr_term_off(stdout),
+		       mr_term_time(json_number_value(json_object_get(confirm, "expires_in")),
+				    left));
+	if (*mr_term_string(s, "config_error")) {
+		printf("%sfaulty configuration%s: ", mr_term_on(stdout, MR_RED),
+		       mr_term_off(stdout));
+		mr_term_text(mr_term_string(s, "config_error"), stdout);
+		fputc('\n', stdout);
+	}
+	json_array_foreach (json_object_get(s, "warnings"), i, w) {
+		printf("%swarning%s: ", mr_term_on(stdout, MR_YELLOW), mr_term_off(stdout));
+		mr_term_text(json_string_value(w) ?: "", stdout);
+		fputc('\n', stdout);
+	}
+}
+
+static void status_print(const json_t *s, bool guarded)
+{
+	const json_t *daemon = json_object_get(s, "daemon");
+
+	status_head(s, guarded);
+	if (json_is_object(daemon))
+		printf("daemon   mailreeved %s, pid %lld\n", mr_term_string(daemon, "version"),
+		       (long long)json_integer_value(json_object_get(daemon, "pid")));
+	else
+		printf("daemon   %snot running%s: the filter stands, permits run out, nothing is "
+		       "learned\n",
+		       mr_term_on(stdout, MR_RED), mr_term_off(stdout));
+	status_devices(s);
+	status_services(s);
+	status_entries(s, "permits");
+	status_entries(s, "bans");
+	status_warnings(s);
+}
+
+static enum mr_exit status_run(const struct mr_ctl *ctl)
+{
+	_bus_ sd_bus *bus = NULL;
+	_json_ json_t *s = NULL;
+	enum mr_exit status;
+	bool guarded;
+
+	status = mr_bus_open(ctl, &bus, NULL);
+	if (status == MR_EXIT_DONE)
+		status = mr_bus_json(bus, "Status", NULL, &s);
+	if (status != MR_EXIT_DONE)
+		return status;
+	guarded = json_is_true(json_object_get(s, "guarded"));
+	if (ctl->json)
+		mr_term_json(s);
+	else
+		status_print(s, guarded);
+	return guarded ? MR_EXIT_DONE : MR_EXIT_NO;
+}
+
+const struct mr_command mr_ctl_status = {
+	.name = "status",
+	.usage = "[--json]",
+	.summary = "is this machine guarded, and by what",
+	.help = "The first line says whether the mail ports are guarded and where; then the "
+		"devices,\n"
+		"services, entries and warnings.  Works without the daemon too, as root, from what "
+		"is\n"
+		"pinned in the kernel.  Exit status 0: guarded, 1: not.",
+	.json = true,
+	.run = status_run,
+};
