@@ -1,39 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * mailreeve.bpf.c - the four programs: Ethernet and L3 devices, single-buffer and multi-buffer.
+ * mailreeve.bpf.c - the entry points: Ethernet and L3 devices, single-buffer and multi-buffer.
+ *
+ * One program text, judged in guard.h.  A tun or WireGuard device has no Ethernet header, which the
+ * program cannot see and user space can (ARPHRD); multi-buffer programs load from Linux 5.18 on.
  */
-#include "lookup.h"
-
-static __always_inline int guard(struct xdp_md *ctx, const int l3, const int frags)
-{
-	(void)ctx, (void)l3, (void)frags;
-	if (mr_replay)
-		decision.why = 0;
-	return class_of4(state.active & 1, 0) == MR_CLASS_NONE ? XDP_PASS : XDP_PASS;
-}
+#include "guard.h"
 
 SEC("xdp")
 int mr_l2(struct xdp_md *ctx)
 {
-	return guard(ctx, 0, 0);
+	return mr_guard(ctx, 0, 0);
 }
 
 SEC("xdp.frags")
 int mr_l2_frags(struct xdp_md *ctx)
 {
-	return guard(ctx, 0, 1);
+	return mr_guard(ctx, 0, 1);
 }
 
 SEC("xdp")
 int mr_l3(struct xdp_md *ctx)
 {
-	return guard(ctx, 1, 0);
+	return mr_guard(ctx, 1, 0);
 }
 
 SEC("xdp.frags")
 int mr_l3_frags(struct xdp_md *ctx)
 {
-	return guard(ctx, 1, 1);
+	return mr_guard(ctx, 1, 1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
