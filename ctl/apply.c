@@ -45,7 +45,7 @@ static long long apply_number(const json_t *summary, const char *key)
 
 static void apply_print(uint64_t generation, const json_t *summary, uint64_t confirm_us)
 {
-	char left[MR_TERM_TIME];
+	char left[MR_REPORT_LEFT];
 
 	printf("generation %llu is active", (unsigned long long)generation);
 	if (json_object_get(summary, "rules"))
@@ -59,7 +59,7 @@ static void apply_print(uint64_t generation, const json_t *summary, uint64_t con
 	apply_findings(summary, "risks", "risk", MR_YELLOW);
 	if (confirm_us)
 		printf("rolls back in %s unless you run: mailreeve confirm\n",
-		       mr_term_time((double)confirm_us / 1e6, left));
+		       mr_report_left((double)confirm_us / 1e6, left));
 }
 
 static enum mr_exit apply_run(const struct mr_ctl *ctl)

@@ -77,8 +77,5 @@ enum mr_exit mr_options_parse(const struct mr_command *c, const struct mr_option
 void mr_options_help(const struct mr_option *list, FILE *out);
 /* "90s", "5m", "1h30m", "250ms", "2d", plain seconds; -EINVAL, -ERANGE. */
 int mr_options_time(const char *text, uint64_t *us);
-/* The candidate that differs least from a mistyped word, or NULL if none is near. */
-const char *mr_options_nearest(const char *word, const char *(*candidate)(size_t i, const void *u),
-			       const void *userdata);
 
 #endif

@@ -32,6 +32,12 @@ struct entry {
 	char **services; /* a strv of sd-bus; NULL or empty: all */
 };
 
+/* Whole seconds, rounded up: what lives is never 0. */
+static json_int_t entry_seconds(uint64_t us)
+{
+	return (json_int_t)(us / 1000000 + !!(us % 1000000));
+}
+
 static void entry_print_json(const char *kind, const struct entry *e)
 {
 	json_t *services = json_array(), *j;
@@ -39,21 +45,20 @@ static void entry_print_json(const char *kind, const struct entry *e)
 
 	for (char **s = e->services; s && *s; s++)
 		json_array_append_new(services, mr_report_text(*s));
-	j = json_pack("{s:s,s:o,s:s,s:f,s:o,s:o,s:o}", "kind", kind, "address",
+	j = json_pack("{s:s,s:o,s:s,s:I,s:o,s:o,s:o}", "kind", kind, "address",
 		      mr_report_text(e->key), "granted", mr_report_time(e->granted_us, false, when),
-		      "expires_in", (double)(e->expires_in_us / 1000) / 1e3, "services", services,
-		      "user", mr_report_text(*e->user ? e->user : NULL), "origin",
+		      "expires_in", entry_seconds(e->expires_in_us), "services", services, "user",
+		      mr_report_text(*e->user ? e->user : NULL), "origin",
 		      mr_report_text(e->origin));
-	json_dumpf(j, stdout, JSON_PRESERVE_ORDER | JSON_COMPACT | JSON_REAL_PRECISION(15));
-	fputc('\n', stdout);
+	mr_term_json(j);
 	json_decref(j);
 }
 
 static void entry_print(const struct entry *e)
 {
-	char left[MR_TERM_TIME];
+	char left[MR_REPORT_LEFT];
 
-	printf("%-39s  %10s  ", e->key, mr_term_time((double)e->expires_in_us / 1e6, left));
+	printf("%-39s  %10s  ", e->key, mr_report_left((double)e->expires_in_us / 1e6, left));
 	for (char **s = e->services; s && *s; s++) {
 		fputs(s == e->services ? "" : ",", stdout);
 		mr_term_text(*s, stdout);
@@ -160,7 +165,7 @@ static enum mr_exit entry_add(sd_bus *bus, const char *kind, const struct mr_ctl
 {
 	const struct options *o = ctl->options;
 	_message_ sd_bus_message *m = NULL, *reply = NULL;
-	char left[MR_TERM_TIME];
+	char left[MR_REPORT_LEFT];
 	enum mr_exit status;
 	uint64_t expires;
 	const char *key;
@@ -184,11 +189,11 @@ static enum mr_exit entry_add(sd_bus *bus, const char *kind, const struct mr_ctl
 	if (r < 0)
 		return mr_bus_bad_reply(r);
 	if (ctl->json)
-		printf("{\"kind\":\"%s\",\"address\":\"%s\",\"expires_in\":%.3f}\n", kind, key,
-		       (double)expires / 1e6);
+		printf("{\"kind\":\"%s\",\"address\":\"%s\",\"expires_in\":%lld}\n", kind, key,
+		       (long long)entry_seconds(expires));
 	else
 		printf("%s of %s ends in %s\n", kind, key,
-		       mr_term_time((double)expires / 1e6, left));
+		       mr_report_left((double)expires / 1e6, left));
 	return MR_EXIT_DONE;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "ctl.h"
 
+#include <mailreeve/nearest.h>
 #include <stdarg.h>
 
 /* In the order of the help text: write and look, change, watch, entries, the rest. */
@@ -88,7 +89,7 @@ static const struct mr_command *main_find(const char *name)
 	for (size_t i = 0; i < MR_ARRAY_SIZE(commands); i++)
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
-	near = mr_options_nearest(name, main_candidate, NULL);
+	near = mr_nearest(name, main_candidate, NULL);
 	if (near)
 		mr_ctl_fail(MR_EXIT_USAGE, "no command '%s': did you mean '%s'?", name, near);
 	else

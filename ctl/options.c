@@ -8,54 +8,12 @@
  */
 #include "ctl.h"
 
+#include <mailreeve/nearest.h>
+
 #include <ctype.h>
 #include <inttypes.h>
 
-#define NEAR_MAX \
-	32 /* longest word that is compared, bytes; the table of distances is on the stack */
-
-/* Levenshtein's distance, two rows. */
-static size_t options_distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[NEAR_MAX + 1];
-
-	if (la > NEAR_MAX || lb > NEAR_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
-const char *mr_options_nearest(const char *word, const char *(*candidate)(size_t i, const void *u),
-			       const void *userdata)
-{
-	size_t best = strlen(word) / 3 + 2, distance; /* below: a slip; above: another word */
-	const char *found = NULL, *name;
-
-	for (size_t i = 0; (name = candidate(i, userdata)); i++) {
-		distance = options_distance(word, name);
-		if (distance < best) {
-			best = distance;
-			found = name;
-		}
-	}
-	return found;
-}
+#define WORD_MAX 64 /* longest part of an unknown option that is compared, bytes */
 
 int mr_options_time(const char *text, uint64_t *us)
 {
@@ -201,11 +159,11 @@ static enum mr_exit options_unknown(const struct mr_command *c, const struct mr_
 {
 	struct both b = { { common, c ? c->options : NULL } };
 	const char *near = NULL;
-	char word[NEAR_MAX + 1];
+	char word[WORD_MAX + 1];
 
 	if (arg[1] == '-') {
 		snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
-		near = mr_options_nearest(word, options_candidate, &b);
+		near = mr_nearest(word, options_candidate, &b);
 	}
 	if (near)
 		return mr_ctl_fail(MR_EXIT_USAGE, "unknown option '%s': did you mean --%s?", arg,

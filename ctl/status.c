@@ -79,14 +79,14 @@ static void status_entries(const json_t *s, const char *key)
 static void status_warnings(const json_t *s)
 {
 	const json_t *confirm = json_object_get(s, "confirm"), *w;
-	char left[MR_TERM_TIME];
+	char left[MR_REPORT_LEFT];
 	size_t i;
 
 	if (json_is_object(confirm))
 		printf("%sunconfirmed%s: rolls back in %s unless you run: mailreeve confirm\n",
 		       mr_term_on(stdout, MR_YELLOW), mr_term_off(stdout),
-		       mr_term_time(json_number_value(json_object_get(confirm, "expires_in")),
-				    left));
+		       mr_report_left(json_number_value(json_object_get(confirm, "expires_in")),
+				      left));
 	if (*mr_term_string(s, "config_error")) {
 		printf("%sfaulty configuration%s: ", mr_term_on(stdout, MR_RED),
 		       mr_term_off(stdout));

@@ -51,23 +51,6 @@ void mr_term_json(const json_t *j)
 	fputc('\n', stdout);
 }
 
-const char *mr_term_time(double seconds, char buf[static MR_TERM_TIME])
-{
-	unsigned long long s = seconds > 0 ? (unsigned long long)(seconds + 0.5) : 0;
-
-	if (seconds < 10)
-		snprintf(buf, MR_TERM_TIME, "%.1fs", seconds > 0 ? seconds : 0.0);
-	else if (s < 60)
-		snprintf(buf, MR_TERM_TIME, "%llus", s);
-	else if (s < 3600)
-		snprintf(buf, MR_TERM_TIME, "%llum %llus", s / 60, s % 60);
-	else if (s < 86400)
-		snprintf(buf, MR_TERM_TIME, "%lluh %llum", s / 3600, s / 60 % 60);
-	else
-		snprintf(buf, MR_TERM_TIME, "%llud %lluh", s / 86400, s / 3600 % 24);
-	return buf;
-}
-
 const char *mr_term_string(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key)) ?: "";

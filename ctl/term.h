@@ -9,6 +9,7 @@
 #include "ctl.h"
 
 #include <jansson.h>
+#include <mailreeve/report.h>
 
 enum mr_colour { MR_PLAIN, MR_BOLD, MR_DIM, MR_GREEN, MR_RED, MR_YELLOW };
 
@@ -19,9 +20,6 @@ const char *mr_term_off(FILE *out);
 /* Text of files and of the daemon: control characters but newline and tab become '?'. */
 void mr_term_text(const char *text, FILE *out);
 void mr_term_json(const json_t *j); /* one line on standard output */
-/* "29m 58s", "3d 4h", "0.8s". */
-#define MR_TERM_TIME 32
-const char *mr_term_time(double seconds, char buf[static MR_TERM_TIME]);
 /* json_string_value, but never NULL; "file:line" of an object, "" without one. */
 const char *mr_term_string(const json_t *object, const char *key);
 #define MR_TERM_PLACE 512

@@ -135,6 +135,23 @@ const char *mr_report_time(uint64_t realtime_us, bool ms, char buf[static MR_REP
 	return buf;
 }
 
+const char *mr_report_left(double seconds, char buf[static MR_REPORT_LEFT])
+{
+	unsigned long long s = seconds > 0 ? (unsigned long long)(seconds + 0.5) : 0;
+
+	if (seconds < 10)
+		snprintf(buf, MR_REPORT_LEFT, "%.1fs", seconds > 0 ? seconds : 0.0);
+	else if (s < 60)
+		snprintf(buf, MR_REPORT_LEFT, "%llus", s);
+	else if (s < 3600)
+		snprintf(buf, MR_REPORT_LEFT, "%llum %llus", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(buf, MR_REPORT_LEFT, "%lluh %llum", s / 3600, s / 60 % 60);
+	else
+		snprintf(buf, MR_REPORT_LEFT, "%llud %lluh", s / 86400, s / 3600 % 24);
+	return buf;
+}
+
 /* --- generation ------------------------------------------------------------------------------- */
 
 static json_t *report_ports(const struct mr_service *s)
@@ -156,6 +173,27 @@ static json_t *report_rule(const struct mr_policy *p, const struct mr_rule *r,
 			 (int)r->place.line, "text", mr_report_text(r->text));
 }
 
+/* In the order of their numbers, which is file order: `global` may stand between services. */
+static void report_all_rules(const struct mr_generation_spec *spec, json_t *list)
+{
+	const struct mr_policy *p = spec->policy;
+	_free_ json_t **rule = calloc(p->n_numbered + 1, sizeof(json_t *));
+
+	if (!rule)
+		return;
+	for (size_t i = 0; i <= p->n_services; i++) {
+		const struct mr_service *s = i < p->n_services ? &p->services[i] : NULL;
+		const struct mr_rule *r = s ? s->rules : p->global;
+
+		for (size_t n = s ? s->n_rules : p->n_global; n; n--, r++)
+			if (r->number && r->number <= p->n_numbered)
+				rule[r->number] = report_rule(p, r, s, spec->rule_counter);
+	}
+	for (size_t n = 1; n <= p->n_numbered; n++)
+		if (rule[n])
+			json_array_append_new(list, rule[n]);
+}
+
 json_t *mr_report_generation(const struct mr_generation_spec *spec, uint64_t applied_us)
 {
 	const struct mr_policy *p = spec->policy;
@@ -171,13 +209,7 @@ json_t *mr_report_generation(const struct mr_generation_spec *spec, uint64_t app
 						"column", (int)c, "ports", report_ports(s), "mode",
 						mr_report_mode_name(s->mode)));
 	}
-	for (unsigned int n = 1; n <= p->n_numbered; n++) {
-		const struct mr_service *s = NULL;
-		const struct mr_rule *r = mr_policy_rule(p, n, &s);
-
-		if (r)
-			json_array_append_new(rules, report_rule(p, r, s, spec->rule_counter));
-	}
+	report_all_rules(spec, rules);
 	for (size_t i = 0; i < p->n_interfaces; i++)
 		json_array_append_new(interfaces, mr_report_text(p->interfaces[i]));
 	if (p->interface_default)

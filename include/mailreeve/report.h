@@ -35,6 +35,9 @@ json_t *mr_report_text(const char *text);
 /* "2026-11-21T22:17:57.123Z"; milliseconds only if `ms`. */
 #define MR_REPORT_TIME 32 /* bytes, NUL included */
 const char *mr_report_time(uint64_t realtime_us, bool ms, char buf[static MR_REPORT_TIME]);
+/* "29m 58s", "3d 4h", "0.8s". */
+#define MR_REPORT_LEFT 32
+const char *mr_report_left(double seconds, char buf[static MR_REPORT_LEFT]);
 
 /* Stable names: "deny", "short-fragment", …; "native", …; "enforce", …; "allow", …; */
 const char *mr_report_why_name(unsigned int why);

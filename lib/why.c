@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * why.c - explains one verdict (why.h): asks the reference matcher, then says what it found where.
+ *
+ * Called by the daemon's Why and by `why -c`.  Reads only; fails only for want of memory, or for a
+ * service that is not there.
+ *
+ * The verdict is the policy's, global folded in.  In a service that is in shadow mode or off it is
+ * not applied, and `enforced` says so.  A destination that the service's `to` does not name makes
+ * the packet no service's: "service" is null then, as for a port that is none, and
+ * "other_destination" names the service that was asked.
+ */
+#include <mailreeve/nearest.h>
+#include <mailreeve/report.h>
+#include <mailreeve/why.h>
+
+#include <ctype.h>
+
+static const char *const verdicts[] = {
+	[MR_ALLOW] = "allow",
+	[MR_DENY] = "deny",
+	[MR_REJECT] = "reject",
+	[MR_UNMATCHED] = "unmatched",
+};
+
+/* Rounded up: a live entry never shows 0. */
+static json_t *why_seconds(uint64_t us)
+{
+	return us ? json_integer((json_int_t)((us + 999999) / 1000000)) : json_null();
+}
+
+/* The `deny banned` that nobody wrote stands where its service does. */
+static json_t *why_rule(const struct mr_policy *p, const struct mr_rule *r,
+			const struct mr_service *s)
+{
+	const struct mr_place *place;
+	json_t *o;
+
+	if (!r)
+		return json_null();
+	place = r->implied && s ? &s->place : &r->place;
+	o = json_pack("{s:o,s:i,s:o}", "file",
+		      mr_report_text(place->file < p->n_files ? p->files[place->file] : NULL),
+		      "line", (int)place->line, "text", mr_report_text(r->text ?: "deny banned"));
+	if (r->implied)
+		json_object_set_new(o, "implied", json_true());
+	return o;
+}
+
+static json_t *why_set(const struct mr_why_query *q, const struct mr_rule *r)
+{
+	const struct mr_policy *p = q->policy;
+	const struct mr_named_set *set;
+	char text[MR_PREFIX_TEXT];
+	struct mr_prefix prefix;
+	uint16_t file;
+	uint32_t line;
+
+	if (!r || r->source.kind != MR_SOURCE_SET)
+		return json_null();
+	set = &p->sets[r->source.set];
+	if (!mr_set_find(&set->set, &q->address, &prefix, &file, &line))
+		return json_null();
+	return json_pack("{s:o,s:o,s:i,s:s}", "name", mr_report_text(set->name), "file",
+			 mr_report_text(file < p->n_files ? p->files[file] : NULL), "line",
+			 (int)line, "prefix", mr_prefix_text(&prefix, text));
+}
+
+static json_t *why_entry(const struct mr_why_query *q, const struct mr_rule *r)
+{
+	bool permit = r && r->source.kind == MR_SOURCE_PERMITTED;
+
+	if (!permit && !(r && r->source.kind == MR_SOURCE_BANNED))
+		return json_null();
+	return json_pack("{s:s,s:o}", "kind", permit ? "permit" : "ban", "expires_in",
+			 why_seconds(permit ? q->permit_expires_in_us : q->ban_expires_in_us));
+}
+
+/* --- the login layer, as far as rules go ------------------------------------------------------ */
+
+static json_t *why_strings(const char *const *list, size_t n)
+{
+	json_t *a;
+
+	if (!list)
+		return json_null();
+	a = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, mr_report_text(list[i]));
+	return a;
+}
+
+static bool why_listed(const struct mr_rule *r, const char *user)
+{
+	for (size_t i = 0; i < r->n_users; i++)
+		if (strcmp(r->users[i], user) == 0)
+			return true;
+	return false;
+}
+
+struct login {
+	const struct mr_why_query *q;
+	bool permitted, banned;
+	json_t *names; /* domains of the `allow name` rules that stand before the decision */
+	json_t *passed_over; /* rules that only the login layer asks */
+};
+
+/*
+ * Reads one list as the login layer does.  Client names are not known here: a `name` rule is noted
+ * and read past.  With a user, `users` decides; without one, `allow … users` ends the reading.
+ * Returns the rule that decides or NULL; *allow is its answer.
+ */
+static const struct mr_rule *why_login_rules(struct login *l, const struct mr_rule *rules, size_t n,
+					     const struct mr_service *s, bool *allow)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct mr_rule *r = &rules[i];
+		bool named = r->source.kind == MR_SOURCE_NAME;
+
+		if (!named && !mr_source_holds(l->q->policy, l->q->host, &r->source, &l->q->address,
+					       l->permitted, l->banned))
+			continue;
+		if (named && r->action == MR_ALLOW) {
+			json_array_append_new(l->names, mr_report_text(r->source.domain));
+			continue;
+		}
+		if (r->action != MR_ALLOW && (named || r->users)) {
+			json_array_append_new(l->passed_over, why_rule(l->q->policy, r, s));
+			if (named || !l->q->user || !why_listed(r, l->q->user))
+				continue;
+		}
+		*allow = r->action == MR_ALLOW &&
+			 (!r->users || !l->q->user || why_listed(r, l->q->user));
+		return r;
+	}
+	return NULL;
+}
+
+/* What an address meets that no rule held: as the packet layer has it. */
+static bool why_default(const struct mr_service *s)
+{
+	bool written = false;
+
+	for (size_t i = 0; i < s->n_rules; i++)
+		written |= !s->rules[i].implied;
+	return s->has_default ? s->default_allow : !written;
+}
+
+/* {"users","names","noauth",…}: what a login would still be asked where the packet passes. */
+static json_t *why_login(const struct mr_why_query *q, const struct mr_service *s,
+			 const struct mr_match *m, bool permitted, bool banned)
+{
+	struct login l = { q, permitted, banned, json_array(), json_array() };
+	bool named = m->rule && m->rule->source.kind == MR_SOURCE_NAME;
+	const struct mr_rule *limits = m->rule && m->rule->users		 ? m->rule
+				       : m->global_rule && m->global_rule->users ? m->global_rule
+										 : NULL;
+	const struct mr_rule *decided, *by_global = NULL;
+	bool allow = why_default(s);
+	json_t *o;
+
+	decided = why_login_rules(&l, s->rules, s->n_rules, s, &allow);
+	if (allow && !s->noglobal)
+		by_global =
+			why_login_rules(&l, q->policy->global, q->policy->n_global, NULL, &allow);
+	o = json_pack("{s:o,s:o,s:b}", "users",
+		      limits ? why_strings(limits->users, limits->n_users) : json_null(), "names",
+		      named ? json_incref(l.names) : json_null(), "noauth",
+		      m->rule && m->rule->noauth);
+	if (named) /* the names do not fit: the rest of the list decides */
+		json_object_set_new(o, "otherwise", json_string(allow ? "allow" : "deny"));
+	if (json_array_size(l.passed_over))
+		json_object_set(o, "passed_over", l.passed_over);
+	if (q->user)
+		json_object_set_new(o, "user",
+				    json_pack("{s:o,s:s,s:o}", "name", mr_report_text(q->user),
+					      "verdict", allow ? "allow" : "deny", "rule",
+					      by_global && !allow
+						      ? why_rule(q->policy, by_global, NULL)
+						      : why_rule(q->policy, decided, s)));
+	json_decref(l.names);
+	json_decref(l.passed_over);
+	return o;
+}
+
+static json_t *why_no_login(void)
+{
+	return json_pack("{s:n,s:n,s:b}", "users", "names", "noauth", 0);
+}
+
+/* --- one service ------------------------------------------------------------------------------ */
+
+static bool why_for_us(const struct mr_service *s, const struct mr_addr *to)
+{
+	if (!to || !s->n_to)
+		return true;
+	for (size_t i = 0; i < s->n_to; i++)
+		if (memcmp(&s->to[i], to, sizeof(*to)) == 0)
+			return true;
+	return false;
+}
+
+static json_t *why_nothing(const struct mr_why_query *q, uint16_t port,
+			   const struct mr_service *other)
+{
+	char text[MR_ADDR_TEXT];
+	json_t *o = json_pack("{s:s,s:n,s:i,s:s,s:s,s:b,s:n,s:n,s:n,s:n,s:o}", "address",
+			      mr_addr_text(&q->address, text), "service", "port", (int)port,
+			      "layer", "packet", "verdict", "allow", "enforced", 0, "rule",
+			      "global_rule", "set", "entry", "login", why_no_login());
+
+	if (other)
+		json_object_set_new(o, "other_destination", mr_report_text(other->name));
+	return o;
+}
+
+static bool why_covers(const struct mr_why_query *q, const struct mr_service *s, bool live,
+		       uint64_t services)
+{
+	if (!live || !q->service_id)
+		return live;
+	return services >> q->service_id[s - q->policy->services] & 1;
+}
+
+json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
+	       bool *allowed)
+{
+	bool permitted, banned;
+	const struct mr_rule *decided;
+	char text[MR_ADDR_TEXT];
+	enum mr_action action;
+	struct mr_match m;
+
+	*allowed = true;
+	if (!s || !why_for_us(s, q->to))
+		return why_nothing(q, port, s);
+	permitted = why_covers(q, s, q->permitted, q->permit_services);
+	banned = why_covers(q, s, q->banned, q->ban_services);
+	mr_match(q->policy, q->host, s, &q->address, permitted, banned, &m);
+	action = MR_OUTCOME_ACTION(m.outcome);
+	decided = m.global_rule && m.global_rule->action != MR_ALLOW ? m.global_rule : m.rule;
+	*allowed = action == MR_ALLOW;
+	return json_pack("{s:s,s:o,s:i,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:s}", "address",
+			 mr_addr_text(&q->address, text), "service", mr_report_text(s->name),
+			 "port", (int)port, "layer", "packet", "verdict", verdicts[action],
+			 "enforced", s->mode == MR_MODE_ENFORCE, "rule",
+			 why_rule(q->policy, m.rule, s), "global_rule",
+			 why_rule(q->policy, m.global_rule, NULL), "set", why_set(q, decided),
+			 "entry", why_entry(q, decided), "login",
+			 *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
+			 mr_report_mode_name(s->mode));
+}
+
+/* --- the question ----------------------------------------------------------------------------- */
+
+static const char *why_candidate(size_t i, const void *userdata)
+{
+	const struct mr_policy *p = userdata;
+
+	return i < p->n_services ? p->services[i].name
+				 : mr_builtin_services[i - p->n_services].name;
+}
+
+/* A name of the file, a built-in name that the file does not use (its port is unfiltered then), or
+ * a port. */
+static int why_find(const struct mr_policy *p, const char *text, const struct mr_service **s,
+		    uint16_t *port, struct mr_error *e)
+{
+	const char *near;
+	unsigned long n;
+	char *end;
+
+	if (isdigit((unsigned char)*text)) {
+		n = strtoul(text, &end, 10);
+		if (*end || n == 0 || n > UINT16_MAX)
+			return mr_error(e, -EINVAL, "'%s' is no port: 1 to 65535", text);
+		*port = (uint16_t)n;
+		*s = mr_policy_port(p, *port);
+		return 0;
+	}
+	*s = mr_policy_service(p, text);
+	if (*s) {
+		*port = (*s)->n_ports ? (*s)->ports[0] : 0;
+		return 0;
+	}
+	for (const struct mr_builtin_service *b = mr_builtin_services; b->name; b++)
+		if (strcmp(b->name, text) == 0) {
+			*port = b->port;
+			return 0;
+		}
+	near = mr_nearest(text, why_candidate, p);
+	return near ? mr_error(e, -ENOENT, "no service '%s': did you mean '%s'?", text, near)
+		    : mr_error(e, -ENOENT, "no service '%s': name one of the file, or a port",
+			       text);
+}
+
+int mr_why_ask(const struct mr_why_query *q, const char *service, json_t **out, struct mr_error *e)
+{
+	const struct mr_policy *p = q->policy;
+	const struct mr_service *s = NULL;
+	json_t *list, *o;
+	uint16_t port = 0;
+	bool allowed;
+	int r;
+
+	if (service && *service) {
+		r = why_find(p, service, &s, &port, e);
+		if (r < 0)
+			return r;
+	}
+	list = json_array();
+	for (size_t i = 0; i < (service && *service ? 1 : p->n_services); i++) {
+		if (!service || !*service) {
+			s = &p->services[i];
+			port = s->n_ports ? s->ports[0] : 0;
+		}
+		o = mr_why(q, s, port, &allowed);
+		if (!list || json_array_append_new(list, o) < 0) {
+			json_decref(list);
+			return mr_error(e, -ENOMEM, "out of memory");
+		}
+	}
+	*out = list;
+	return 0;
+}
