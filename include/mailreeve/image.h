@@ -60,7 +60,8 @@ static inline uint16_t mr_image_outcome(const struct mr_image *i, uint16_t class
  */
 struct mr_layout {
 	uint32_t flags; /* MR_GEN_ */
-	size_t host_buckets, tree6_nodes, tree6_depth, tree6_values;
+	size_t host_buckets, tree6_nodes, tree6_depth;
+	size_t tree6_values; /* in u32: a multiple of MR_TREE6_VALUES */
 	size_t trie4, trie6; /* entries that go to the tries */
 	uint16_t top4[256];
 	void *state; /* private to layout.c */

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * layout_index4.c - the IPv4 index and the host table (abi.h has their shape).
+ *
+ * The kernel's trie walks a node for each bit at which prefixes part, each a cache miss: 1.4 us a
+ * lookup among a million.  But nearly all that lists hold is a /24 or wider, or a single address.
+ * One byte for each /24 answers the first at once; the single addresses of the other /24s lie in
+ * buckets of one cache line, found by hashing.  Whatever fits neither shape is left to the trie:
+ *
+ *   - a /24 in which prefixes of /25 to /31 differ;
+ *   - a /24 or wider of a class that is not among the top classes (those that most /24s have);
+ *   - the hosts of a /24 one of which found no room in its bucket or the three behind it.
+ *
+ * Invariant: the trie holds, of the flattened list, every narrow prefix of a /24 whose byte says
+ * "ask the trie", and the longest wide prefix around each /24 that may ask it.  Whatever else it
+ * holds is wider than that, so the longest match of such an address is the one of the whole list.
+ * A miss means the root's class.
+ *
+ * Filled by plain writes in ascending order; zeroes stay untouched, so the class of the root is
+ * number 0 of the top.  Called by mr_layout_plan() and by whoever fills a generation.
+ */
+#include "layout_private.h"
+
+#define HOSTS_PER_BUCKET 6 /* on average, of MR_HOST_WAYS: 4 in 100 buckets overflow */
+
+struct index4 {
+	const struct mr_image *image;
+	struct mr_layout *layout;
+	struct layout_state *state;
+	/* plan: /24s by class, whole and with hosts */
+	uint32_t *whole, *with_hosts;
+	size_t n_hosts;
+	/* fill */
+	uint8_t *code; /* by /24 */
+	struct mr_host_bucket *buckets;
+};
+
+static uint16_t cover_class(const struct index4 *x, mr_layout_cover cover)
+{
+	return cover ? x->image->v4[cover - 1].class : x->image->root4;
+}
+
+static bool only_hosts(const struct mr_image *i, size_t from, size_t to)
+{
+	for (size_t n = from; n < to; n++)
+		if (i->v4[n].plen != 32)
+			return false;
+	return true;
+}
+
+static void to_trie(struct index4 *x, mr_layout_cover cover, size_t from, size_t to)
+{
+	if (cover)
+		layout_mark(x->state->trie4, cover - 1, &x->layout->trie4);
+	for (size_t n = from; n < to; n++)
+		layout_mark(x->state->trie4, n, &x->layout->trie4);
+}
+
+/* --- first walk: which classes cover most ----------------------------------------------------- */
+
+static void count_range(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover)
+{
+	struct index4 *x = userdata;
+
+	x->whole[cover_class(x, cover)] += (uint32_t)(last - first + 1);
+}
+
+static void count_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover cover, size_t from,
+		       size_t to)
+{
+	struct index4 *x = userdata;
+
+	if (only_hosts(x->image, from, to))
+		x->with_hosts[cover_class(x, cover)]++;
+}
+
+struct counted {
+	uint32_t count;
+	uint16_t class;
+};
+
+static int more_first(const void *a, const void *b)
+{
+	const struct counted *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return x->class < y->class ? -1 : x->class > y->class;
+}
+
+/* Gives the codes first..end - 1 to the classes with the highest counts. */
+static int choose(const struct index4 *x, const uint32_t *count, uint8_t *code, unsigned int first,
+		  unsigned int end)
+{
+	size_t classes = x->image->classes, n = 0;
+	_free_ struct counted *list = malloc(classes * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t c = 0; c < classes; c++)
+		if (count[c])
+			list[n++] = (struct counted){ count[c], (uint16_t)c };
+	qsort(list, n, sizeof(*list), more_first);
+	for (size_t k = 0; k < n && first < end; k++, first++) {
+		code[list[k].class] = (uint8_t)first;
+		x->layout->top4[first] = list[k].class;
+	}
+	return 0;
+}
+
+static int choose_codes(struct index4 *x)
+{
+	uint16_t root = x->image->root4;
+	int r;
+
+	memset(x->state->whole, MR_INDEX_TRIE, sizeof(x->state->whole));
+	memset(x->state->hosts, MR_INDEX_HOSTS_TRIE, sizeof(x->state->hosts));
+	/* the byte of an untouched block */
+	x->state->whole[root] = MR_INDEX_WHOLE;
+	x->layout->top4[MR_INDEX_WHOLE] = root;
+	x->whole[root] = 0;
+	r = choose(x, x->whole, x->state->whole, MR_INDEX_WHOLE + 1, MR_INDEX_HOSTS);
+	if (r < 0)
+		return r;
+	return choose(x, x->with_hosts, x->state->hosts, MR_INDEX_HOSTS, MR_INDEX_HOSTS_TRIE);
+}
+
+/* --- second walk: what goes to the trie, how many hosts --------------------------------------- */
+
+static void mark_range(void *userdata, uint64_t first _unused_, uint64_t last _unused_,
+		       mr_layout_cover cover)
+{
+	struct index4 *x = userdata;
+
+	if (x->state->whole[cover_class(x, cover)] == MR_INDEX_TRIE)
+		to_trie(x, cover, 0, 0);
+}
+
+static void mark_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover cover, size_t from,
+		      size_t to)
+{
+	struct index4 *x = userdata;
+
+	if (!only_hosts(x->image, from, to)) {
+		to_trie(x, cover, from, to);
+		return;
+	}
+	x->n_hosts += to - from;
+	if (x->state->hosts[cover_class(x, cover)] == MR_INDEX_HOSTS_TRIE)
+		to_trie(x, cover, 0, 0);
+}
+
+int mr_layout_index4_plan(const struct mr_image *i, struct mr_layout *l)
+{
+	_free_ uint32_t *whole = calloc(i->classes, sizeof(*whole));
+	_free_ uint32_t *with_hosts = calloc(i->classes, sizeof(*with_hosts));
+	struct index4 x = {
+		.image = i, .layout = l, .state = l->state, .whole = whole, .with_hosts = with_hosts
+	};
+	int r;
+
+	if (!whole || !with_hosts)
+		return -ENOMEM;
+	mr_layout_walk(&(struct mr_layout_walk){
+		.image = i, .range = count_range, .cell = count_cell, .userdata = &x });
+	r = choose_codes(&x);
+	if (r < 0)
+		return r;
+	mr_layout_walk(&(struct mr_layout_walk){
+		.image = i, .range = mark_range, .cell = mark_cell, .userdata = &x });
+	l->flags |= MR_GEN_INDEX4;
+	l->host_buckets = (x.n_hosts + HOSTS_PER_BUCKET - 1) / HOSTS_PER_BUCKET;
+	if (x.n_hosts)
+		l->flags |= MR_GEN_HOSTS;
+	return 0;
+}
+
+/* --- third walk: fill ------------------------------------------------------------------------- */
+
+static bool put_host(struct index4 *x, uint32_t addr, uint16_t class)
+{
+	size_t n = x->layout->host_buckets;
+	size_t at = MR_HOST_BUCKET(addr, n);
+
+	for (unsigned int probe = 0; probe < MR_HOST_PROBES; probe++) {
+		struct mr_host_bucket *b = &x->buckets[at];
+
+		if (b->used < MR_HOST_WAYS) {
+			b->addr[b->used] = addr;
+			b->class[b->used] = class;
+			b->used++;
+			return true;
+		}
+		b->more = 1;
+		if (++at == n)
+			at = 0;
+	}
+	return false;
+}
+
+static void fill_range(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover)
+{
+	struct index4 *x = userdata;
+	uint8_t code = x->state->whole[cover_class(x, cover)];
+
+	if (code)
+		memset(x->code + first, code, last - first + 1);
+}
+
+static void fill_cell(void *userdata, uint64_t cell, mr_layout_cover cover, size_t from, size_t to)
+{
+	struct index4 *x = userdata;
+	const struct mr_flat4 *v4 = x->image->v4;
+	uint8_t code = x->state->hosts[cover_class(x, cover)];
+
+	if (!only_hosts(x->image, from, to))
+		code = MR_INDEX_TRIE;
+	for (size_t n = from; n < to && code != MR_INDEX_TRIE; n++) {
+		if (put_host(x, v4[n].addr, v4[n].class))
+			continue;
+		/* no room: those put in before are not asked for and do no harm */
+		code = MR_INDEX_TRIE;
+		to_trie(x, cover, from, to);
+	}
+	x->code[cell] = code;
+}
+
+int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,
+		     struct mr_host_bucket *buckets)
+{
+	struct index4 x = {
+		.image = i, .layout = l, .state = l->state, .code = blocks->code, .buckets = buckets
+	};
+
+	if (!(l->flags & MR_GEN_INDEX4))
+		return -EINVAL;
+	mr_layout_walk(&(struct mr_layout_walk){
+		.image = i, .range = fill_range, .cell = fill_cell, .userdata = &x });
+	if (l->trie4)
+		l->flags |= MR_GEN_TRIE4;
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * layout_private.h - what the files of the layout share.
+ *
+ * Both families are cut into cells, the IPv4 /24s and the IPv6 /64s.  Wide prefixes cover whole
+ * cells; narrow ones lie within one.
+ */
+#ifndef MAILREEVE_LAYOUT_PRIVATE_H
+#define MAILREEVE_LAYOUT_PRIVATE_H
+
+#include <mailreeve/image.h>
+
+/* An entry of the image's list by its index + 1; 0 is the root. */
+typedef size_t mr_layout_cover;
+
+/*
+ * Goes over the whole space in ascending order: `range` for cells without narrow prefixes that have
+ * the same longest prefix around them, `cell` for one with, namely the entries from..to - 1.
+ */
+struct mr_layout_walk {
+	const struct mr_image *image;
+	bool six;
+	void (*range)(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover);
+	void (*cell)(void *userdata, uint64_t cell, mr_layout_cover cover, size_t from, size_t to);
+	void *userdata;
+};
+void mr_layout_walk(const struct mr_layout_walk *w);
+
+struct layout_state {
+	uint8_t *trie4, *trie6; /* bit by entry of the image: it goes to the trie */
+	/* index codes by class: for whole /24s, and for those with hosts */
+	uint8_t whole[MR_CLASSES_MAX], hosts[MR_CLASSES_MAX];
+};
+static inline bool layout_marked(const uint8_t *bits, size_t entry)
+{
+	return bits[entry / 8] >> entry % 8 & 1;
+}
+static inline void layout_mark(uint8_t *bits, size_t entry, size_t *count)
+{
+	*count += !layout_marked(bits, entry);
+	bits[entry / 8] |= (uint8_t)(1 << entry % 8);
+}
+
+int mr_layout_index4_plan(const struct mr_image *i, struct mr_layout *l);
+int mr_layout_tree6_plan(const struct mr_image *i, struct mr_layout *l);
+
+#endif
