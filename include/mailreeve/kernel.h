@@ -18,8 +18,10 @@ struct mr_kernel;
 enum mr_replay_established { MR_REPLAY_OFF, MR_REPLAY_NONE, MR_REPLAY_ALL };
 struct mr_kernel_options {
 	const char *pin_dir; /* NULL: private */
-	uint32_t permits_max, bans_max; /* 0: the defaults of abi.h; pinned maps that exist keep
-					   theirs, see resize */
+	/* 0: as pinned, else the defaults of abi.h.  Another size than the pinned map's: a new map
+	 * with the old one's entries; -E2BIG if they do not fit.  To change sizes, free and open
+	 * again, then mr_attach() every device: the old program filters until then. */
+	uint32_t permits_max, bans_max;
 	enum mr_replay_established
 		replay; /* not OFF: no socket lookups, the decision of each packet is recorded */
 };
@@ -28,9 +30,13 @@ struct mr_kernel_options {
  * can take (xdp.frags where it has it), pins.  Entries and counters of another ABI are copied over.
  */
 int mr_kernel_open(const struct mr_kernel_options *o, struct mr_kernel **out, struct mr_error *e);
-/* Adopts the maps of a pin directory for reading (status, stats, rules, detach); loads nothing. */
+/* Adopts the maps of a pin directory for reading (status, stats, rules, detach); loads nothing.
+ * With maps of another ABI only, links can be listed and detached, and nothing else: the state is
+ * NULL then, and counters and entries fail. */
 int mr_kernel_open_pins(const char *pin_dir, struct mr_kernel **out, struct mr_error *e);
 void mr_kernel_free(struct mr_kernel *k); /* pins and links stay */
+/* Removes the pinned maps; entries and counters are gone with the last program that uses them. */
+int mr_kernel_unpin(struct mr_kernel *k, struct mr_error *e);
 MR_DEFINE_CLEANUP(struct mr_kernel *, mr_kernel_free)
 bool mr_kernel_has_frags(const struct mr_kernel *k);
 struct mr_state *mr_kernel_state(struct mr_kernel *k); /* mapped; read-only from open_pins */
@@ -82,9 +88,11 @@ enum mr_entry_kind { MR_PERMIT, MR_BAN };
 int mr_entries_put(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key,
 		   const struct mr_entry *value); /* -E2BIG: full */
 int mr_entries_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key);
-/* Every entry, `max` at a time; *cookie starts zeroed, *n = 0 at the end. */
+/* Every entry, `max` at a time; the cursor starts zeroed, *n = 0 at the end.  A hash bucket is read
+ * as a whole: `max` below MR_ENTRIES_CHUNK may fail with -ENOSPC. */
+#define MR_ENTRIES_CHUNK 64
 struct mr_entries_cursor {
-	bool started;
+	bool started, ended;
 	struct mr_entry_key next;
 };
 int mr_entries_read(struct mr_kernel *k, enum mr_entry_kind kind, struct mr_entries_cursor *c,
