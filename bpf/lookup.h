@@ -2,8 +2,9 @@
 /*
  * lookup.h - from an address to its class, in the structures of one slot.
  *
- * Returns MR_CLASS_NONE if a map that the generation's flags promise is not there; the caller
- * passes the packet and counts.
+ * What the structures hold and why is told in lib/layout_index4.c and lib/layout_tree6.c; the tests
+ * have a twin of this in plain C.  Returns MR_CLASS_NONE if a map that the generation's flags
+ * promise is not there; the caller passes the packet and counts.
  */
 #ifndef MR_BPF_LOOKUP_H
 #define MR_BPF_LOOKUP_H
@@ -13,11 +14,13 @@
 #include <bpf/bpf_endian.h>
 
 #define MR_CLASS_NONE 0xffffffffu
+#define MR_CLASS_MISS 0xfffffffeu /* between these functions: not in the host table */
 
-/* addr: host order */
-static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
+/* --- IPv4: index, hosts, trie ------------------------------------------------------------------
+ */
+
+static __always_inline __u32 trie_class4(__u32 slot, const struct mr_gen *g, __u32 addr)
 {
-	const struct mr_gen *g = &state.gen[slot & 1];
 	struct mr_trie4_key key = { .prefixlen = 32 };
 	const __u32 *class;
 	void *map;
@@ -32,10 +35,70 @@ static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 	return class ? *class : g->root4;
 }
 
-/* addr: the sixteen bytes as they are on the wire, on the stack */
-static __always_inline __u32 class_of6(__u32 slot, const __u64 addr[2])
+/* Class, MR_CLASS_MISS or MR_CLASS_NONE. */
+static __always_inline __u32 host_class(__u32 slot, const struct mr_gen *g, __u32 addr)
+{
+	__u32 at = MR_HOST_BUCKET(addr, g->host_buckets);
+	void *map;
+
+	if (!(g->flags & MR_GEN_HOSTS))
+		return MR_CLASS_MISS;
+	map = bpf_map_lookup_elem(&hosts, &slot);
+	if (!map)
+		return MR_CLASS_NONE;
+	for (int probe = 0; probe < MR_HOST_PROBES; probe++) {
+		const struct mr_host_bucket *b = bpf_map_lookup_elem(map, &at);
+
+		if (!b)
+			return MR_CLASS_NONE;
+#pragma unroll
+		for (int way = 0; way < MR_HOST_WAYS; way++)
+			/* a free way is all zeroes, and so may the address be */
+			if (b->addr[way] == addr && way < b->used)
+				return b->class[way];
+		if (!b->more)
+			return MR_CLASS_MISS;
+		if (++at >= g->host_buckets)
+			at = 0;
+	}
+	return MR_CLASS_MISS;
+}
+
+/* addr: host order */
+static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 {
 	const struct mr_gen *g = &state.gen[slot & 1];
+	const struct mr_index_block *block;
+	__u32 at = addr >> 14, class;
+	__u8 code;
+	void *map;
+
+	if (!(g->flags & MR_GEN_INDEX4))
+		return trie_class4(slot, g, addr);
+	map = bpf_map_lookup_elem(&index4, &slot);
+	if (!map)
+		return MR_CLASS_NONE;
+	block = bpf_map_lookup_elem(map, &at);
+	if (!block)
+		return MR_CLASS_NONE;
+	code = block->code[addr >> 8 & (MR_INDEX_BLOCK_BYTES - 1)];
+	if (code < MR_INDEX_HOSTS)
+		return g->top4[code];
+	if (code < MR_INDEX_TRIE) {
+		class = host_class(slot, g, addr);
+		if (class != MR_CLASS_MISS)
+			return class;
+		if (code < MR_INDEX_HOSTS_TRIE)
+			return g->top4[code];
+	}
+	return trie_class4(slot, g, addr);
+}
+
+/* --- IPv6: tree, trie ------------------------------------------------------------------------- */
+
+/* addr: as on the wire */
+static __always_inline __u32 trie_class6(__u32 slot, const struct mr_gen *g, const __u64 addr[2])
+{
 	struct mr_trie6_key key = { .prefixlen = 128 };
 	const __u32 *class;
 	void *map;
@@ -48,6 +111,63 @@ static __always_inline __u32 class_of6(__u32 slot, const __u64 addr[2])
 	__builtin_memcpy(key.addr, addr, sizeof(key.addr));
 	class = bpf_map_lookup_elem(map, &key);
 	return class ? *class : g->root6;
+}
+
+/*
+ * How many of the starts are not above hi.  Without a branch: BPF has no "set if less", a compare
+ * would be a jump that is guessed wrong once a node, and eight forks for the verifier.  The top bit
+ * of the term is the borrow of hi - start.
+ */
+static __always_inline __u32 starts_up_to(const struct mr_tree6_node *n, __u64 hi)
+{
+	__u64 not_hi = ~hi;
+	__u32 count = MR_TREE6_KEYS;
+
+#pragma unroll
+	for (int k = 0; k < MR_TREE6_KEYS; k++) {
+		__u64 start = n->start[k];
+
+		count -= ((not_hi & start) | ((not_hi ^ start) & (hi - start))) >> 63;
+	}
+	return count;
+}
+
+/* addr: the sixteen bytes as they are on the wire, on the stack */
+static __always_inline __u32 class_of6(__u32 slot, const __u64 addr[2])
+{
+	const struct mr_gen *g = &state.gen[slot & 1];
+	__u32 node = 0, found = 0, nodes = g->tree6_nodes;
+	__u64 hi = bpf_be64_to_cpu(addr[0]);
+	const struct mr_tree6_values *values;
+	__u32 at, value;
+	void *map;
+
+	if (!(g->flags & MR_GEN_TREE6))
+		return trie_class6(slot, g, addr);
+	map = bpf_map_lookup_elem(&tree6, &slot);
+	if (!map)
+		return MR_CLASS_NONE;
+	for (int level = 0; level < MR_TREE6_DEPTH && node < nodes; level++) {
+		const struct mr_tree6_node *n = bpf_map_lookup_elem(map, &node);
+		__u32 count, here;
+
+		if (!n)
+			return MR_CLASS_NONE;
+		count = starts_up_to(n, hi);
+		/* the last start not above hi is the one before, or one of a level higher up */
+		here = -((count + MR_TREE6_KEYS - 1) / MR_TREE6_KEYS);
+		found ^= (found ^ (node * MR_TREE6_KEYS + count - 1)) & here;
+		node = node * (MR_TREE6_KEYS + 1) + 1 + count;
+	}
+	map = bpf_map_lookup_elem(&tree6_values, &slot);
+	if (!map)
+		return MR_CLASS_NONE;
+	at = found / MR_TREE6_VALUES;
+	values = bpf_map_lookup_elem(map, &at);
+	if (!values)
+		return MR_CLASS_NONE;
+	value = values->value[found & (MR_TREE6_VALUES - 1)];
+	return value == MR_TREE6_TRIE ? trie_class6(slot, g, addr) : value;
 }
 
 #endif
