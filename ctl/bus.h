@@ -5,9 +5,8 @@
 #ifndef MAILREEVE_CTL_BUS_H
 #define MAILREEVE_CTL_BUS_H
 
-#include "ctl.h"
+#include "term.h"
 
-#include <jansson.h>
 #include <systemd/sd-bus.h>
 
 /* The daemon answers from memory; only a compile takes long. */
@@ -33,11 +32,6 @@ enum mr_exit mr_bus_json(sd_bus *bus, const char *method, const char *argument, 
 /* JSON text of the daemon. */
 enum mr_exit mr_bus_decode(const char *text, json_t **out);
 
-static inline void mr_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-#define _json_	  _cleanup_(mr_jsonp)
 #define _bus_	  _cleanup_(sd_bus_flush_close_unrefp)
 #define _message_ _cleanup_(sd_bus_message_unrefp)
 

@@ -3,7 +3,7 @@
  * detach.c - `mailreeve detach`: the way out.  Takes the filter off every device.
  */
 #include "bus.h"
-#include "term.h"
+#include "pins.h"
 
 static enum mr_exit detach_said(const struct mr_ctl *ctl, unsigned int n)
 {
@@ -22,10 +22,15 @@ static enum mr_exit detach_run(const struct mr_ctl *ctl)
 	_message_ sd_bus_message *m = NULL, *reply = NULL;
 	_bus_ sd_bus *bus = NULL;
 	enum mr_exit status;
+	bool down = false;
 	uint32_t n;
 	int r;
 
-	status = mr_bus_open(ctl, &bus, NULL);
+	status = mr_bus_open(ctl, &bus, &down);
+	if (down) {
+		status = mr_pins_detach(ctl, &n);
+		return status == MR_EXIT_DONE ? detach_said(ctl, n) : status;
+	}
 	if (status == MR_EXIT_DONE)
 		status = mr_bus_message(bus, "Detach", &m);
 	if (status == MR_EXIT_DONE)

@@ -3,7 +3,7 @@
  * rules.c - `mailreeve rules`: the rules in force, in order, with how often each has decided.
  */
 #include "bus.h"
-#include "term.h"
+#include "pins.h"
 
 static void rules_print(const json_t *list)
 {
@@ -32,12 +32,15 @@ static enum mr_exit rules_run(const struct mr_ctl *ctl)
 	_bus_ sd_bus *bus = NULL;
 	_json_ json_t *list = NULL;
 	enum mr_exit status;
+	bool down = false;
 	const json_t *rule;
 	size_t i;
 
-	status = mr_bus_open(ctl, &bus, NULL);
+	status = mr_bus_open(ctl, &bus, &down);
 	if (status == MR_EXIT_DONE)
 		status = mr_bus_json(bus, "Rules", service, &list);
+	else if (down)
+		status = mr_pins_rules(ctl, service, &list);
 	if (status != MR_EXIT_DONE)
 		return status;
 	if (!ctl->json) {

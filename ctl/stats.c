@@ -3,7 +3,7 @@
  * stats.c - `mailreeve stats`: packets by service and outcome, and why others met their fate.
  */
 #include "bus.h"
-#include "term.h"
+#include "pins.h"
 
 static const char *const shown[] = { "allow",	    "deny",   "reject", "unmatched",
 				     "established", "banned", "shadow", "unanswered" };
@@ -54,10 +54,13 @@ static enum mr_exit stats_run(const struct mr_ctl *ctl)
 	_bus_ sd_bus *bus = NULL;
 	_json_ json_t *stats = NULL;
 	enum mr_exit status;
+	bool down = false;
 
-	status = mr_bus_open(ctl, &bus, NULL);
+	status = mr_bus_open(ctl, &bus, &down);
 	if (status == MR_EXIT_DONE)
 		status = mr_bus_json(bus, "Stats", NULL, &stats);
+	else if (down)
+		status = mr_pins_stats(ctl, &stats);
 	if (status != MR_EXIT_DONE)
 		return status;
 	if (ctl->json) {

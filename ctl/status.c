@@ -5,7 +5,7 @@
  * The first line is the truth in one sentence.  Exit status 0: guarded; 1: not.
  */
 #include "bus.h"
-#include "term.h"
+#include "pins.h"
 
 static void status_head(const json_t *s, bool guarded)
 {
@@ -71,9 +71,12 @@ static void status_entries(const json_t *s, const char *key)
 	const json_t *e = json_object_get(s, key);
 
 	if (json_is_object(e))
-		printf("%-7s  %lld of %lld\n", key,
-		       (long long)json_integer_value(json_object_get(e, "live")),
-		       (long long)json_integer_value(json_object_get(e, "max")));
+		printf("%-7s  %lld", key,
+		       (long long)json_integer_value(json_object_get(e, "live")));
+	if (json_is_integer(json_object_get(e, "max")))
+		printf(" of %lld", (long long)json_integer_value(json_object_get(e, "max")));
+	if (json_is_object(e))
+		fputc('\n', stdout);
 }
 
 static void status_warnings(const json_t *s)
@@ -109,9 +112,8 @@ static void status_print(const json_t *s, bool guarded)
 		printf("daemon   mailreeved %s, pid %lld\n", mr_term_string(daemon, "version"),
 		       (long long)json_integer_value(json_object_get(daemon, "pid")));
 	else
-		printf("daemon   %snot running%s: the filter stands, permits run out, nothing is "
-		       "learned\n",
-		       mr_term_on(stdout, MR_RED), mr_term_off(stdout));
+		printf("daemon   %snot running%s\n", mr_term_on(stdout, MR_RED),
+		       mr_term_off(stdout));
 	status_devices(s);
 	status_services(s);
 	status_entries(s, "permits");
@@ -124,11 +126,13 @@ static enum mr_exit status_run(const struct mr_ctl *ctl)
 	_bus_ sd_bus *bus = NULL;
 	_json_ json_t *s = NULL;
 	enum mr_exit status;
-	bool guarded;
+	bool guarded, down = false;
 
-	status = mr_bus_open(ctl, &bus, NULL);
+	status = mr_bus_open(ctl, &bus, &down);
 	if (status == MR_EXIT_DONE)
 		status = mr_bus_json(bus, "Status", NULL, &s);
+	else if (down)
+		status = mr_pins_status(ctl, &s);
 	if (status != MR_EXIT_DONE)
 		return status;
 	guarded = json_is_true(json_object_get(s, "guarded"));

@@ -11,6 +11,12 @@
 #include <jansson.h>
 #include <mailreeve/report.h>
 
+static inline void mr_jsonp(json_t **j)
+{
+	json_decref(*j);
+}
+#define _json_ _cleanup_(mr_jsonp)
+
 enum mr_colour { MR_PLAIN, MR_BOLD, MR_DIM, MR_GREEN, MR_RED, MR_YELLOW };
 
 /* Escape sequences, "" unless `out` is a terminal (and NO_COLOR is unset, TERM not dumb). */
