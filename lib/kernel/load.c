@@ -376,8 +376,9 @@ static int open_pinned_maps(struct mr_kernel *k, size_t *opened, struct mr_error
 	for (enum mr_map m = 0; m < MR_MAP_N; m++) {
 		int r = mr_pin_path(k->pin_dir, MR_ABI, mr_map_names[m], path);
 
+		/* a shared mapping wants a descriptor that could write; the mapping itself cannot */
 		if (r == 0)
-			r = mr_pin_open(path, true, &info, e);
+			r = mr_pin_open(path, m != MR_MAP_STATE, &info, e);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		if (r < 0)
