@@ -158,7 +158,7 @@ static int fill_cells(struct fill *f)
 		r = inner_map(f, MR_INNER_CELLS, n ? n : 1, &p);
 	if (r < 0)
 		return r;
-	if (n)
+	if (p && n)
 		memcpy(p, img->cells, n * sizeof(*img->cells));
 	inner_unmap(f, MR_INNER_CELLS, n ? n : 1, p);
 	return 0;

@@ -370,13 +370,14 @@ int mr_kernel_open(const struct mr_kernel_options *o, struct mr_kernel **out, st
 
 static int open_pinned_maps(struct mr_kernel *k, size_t *opened, struct mr_error *e)
 {
+	struct bpf_map_info info = { 0 };
 	char path[PATH_MAX];
-	struct bpf_map_info info;
 
 	for (enum mr_map m = 0; m < MR_MAP_N; m++) {
 		int r = mr_pin_path(k->pin_dir, MR_ABI, mr_map_names[m], path);
 
-		/* a shared mapping wants a descriptor that could write; the mapping itself cannot */
+		/* a shared mapping wants a descriptor that could write; the mapping itself cannot
+		 */
 		if (r == 0)
 			r = mr_pin_open(path, m != MR_MAP_STATE, &info, e);
 		if (r < 0 && r != -ENOENT)

@@ -13,13 +13,12 @@ static uint64_t map_memory(int fd)
 {
 	char path[64], line[128];
 	_fclose_ FILE *f = NULL;
-	unsigned long long bytes;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			return bytes;
+		if (strncmp(line, "memlock:", 8) == 0)
+			return strtoull(line + 8, NULL, 10);
 	return 0;
 }
 
