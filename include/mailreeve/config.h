@@ -66,6 +66,14 @@ void mr_files_clear(struct mr_files *f);
 int mr_config_load(const char *path, struct mr_files *files, const struct mr_host *host,
 		   struct mr_findings *findings, struct mr_policy **out);
 
+/*
+ * Adds the risks that only a compiled policy shows: rules that earlier ones cover together.  Call
+ * it behind mr_config_load() with the same findings; what stands there already is not repeated.
+ */
+struct mr_image;
+void mr_config_check_image(const struct mr_policy *p, const struct mr_image *image,
+			   struct mr_findings *findings);
+
 /* The normal form: parses to a policy with the same normal form. */
 int mr_config_print(const struct mr_policy *p, FILE *out);
 

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * parse_learn.c - learn and format: which logs are read, and formats that the file itself states.
+ *
+ * One program must not be read from the journal and from a file: the file could be forged, and
+ * everything would count twice.  Called by the parser; templates are only looked over here, their
+ * compiler comes with the learning.
+ */
+#include "parser.h"
+
+#include <string.h>
+
+/* The formats that are built in; each belongs to the servers whose units begin like this. */
+static const struct {
+	const char *name, *unit;
+} formats[] = {
+	{ "dovecot", "dovecot" },
+	{ "postfix", "postfix" },
+	{ "exim", "exim" },
+	{ "cyrus", "cyrus" },
+	{ "courier", "courier" },
+	{ "uw", "uw-" },
+	{ "sendmail", "sendmail" },
+	{ "opensmtpd", "opensmtpd" },
+	{ "qmail", "qmail" },
+	{ "vpopmail", "vpopmail" },
+	{ "nginx", "nginx" },
+	{ "perdition", "perdition" },
+	{ "qpopper", "qpopper" },
+	{ "popa3d", "popa3d" },
+	{ "solid-pop3d", "solid-pop3d" },
+	{ "teapop", "teapop" },
+	{ "vm-pop3d", "vm-pop3d" },
+	{ "cucipop", "cucipop" },
+	{ "gnu-pop3d", "gnu-" },
+	{ "kerio", "kerio" },
+	{ "sogo", "sogo" },
+	{ "roundcube", "roundcube" },
+	{ "horde", "horde" },
+};
+
+#define SINCE_MAX (30ull * 86400 * 1000000) /* microseconds read back at most */
+
+struct source {
+	struct mr_learn_source s;
+	const char **units;
+};
+
+static int check_format(struct mr_parser *p, const struct mr_token *t)
+{
+	const char *best = NULL;
+	unsigned int distance = 0;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(formats); i++) {
+		if (strlen(formats[i].name) == t->len &&
+		    memcmp(formats[i].name, t->text, t->len) == 0)
+			return 0;
+		mr_word_closer(t->text, t->len, formats[i].name, &best, &distance);
+	}
+	for (size_t i = 0; i < p->policy->n_formats; i++) {
+		const char *own = p->policy->formats[i].name;
+
+		if (strlen(own) == t->len && memcmp(own, t->text, t->len) == 0)
+			return 0;
+		mr_word_closer(t->text, t->len, own, &best, &distance);
+	}
+	return mr_parse_fail(p, t,
+			     best ? mr_parse_hint(p, "did you mean \"%s\"?", best)
+				  : "an own format is stated before it is used: format NAME { … }",
+			     "there is no format %s", mr_parse_quote(p, t));
+}
+
+/* A block of words, or one word: format dovecot;  format { dovecot postfix } */
+static int words(struct mr_parser *p, const char *what, mr_word_check *check,
+		 const char *const **out, size_t *n)
+{
+	const char **list;
+	int r;
+
+	if (p->token.kind == MR_TOKEN_OPEN)
+		return mr_parse_words(p, what, check, out, n);
+	r = check && p->token.kind == MR_TOKEN_WORD ? check(p, &p->token) : 0;
+	if (r < 0)
+		return r;
+	list = mr_arena_alloc(p->arena, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	r = mr_parse_text(p, what, list);
+	if (r < 0)
+		return r;
+	*out = list;
+	*n = 1;
+	return 0;
+}
+
+static int source_words(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct mr_learn_source *s = &((struct source *)context)->s;
+	int r;
+
+	if (mr_word_is(keyword, "identifier"))
+		r = words(p, "an identifier", NULL, &s->identifiers, &s->n_identifiers);
+	else if (mr_word_is(keyword, "facility"))
+		r = words(p, "a facility", NULL, &s->facilities, &s->n_facilities);
+	else
+		r = words(p, "a format", check_format, &s->formats, &s->n_formats);
+	return r < 0 || p->token.kind != MR_TOKEN_SEMICOLON ? r : mr_parse_end(p);
+}
+
+static int from_start(struct mr_parser *p, bool *out)
+{
+	if (!mr_word_is(&p->token, "start"))
+		return mr_parse_fail(p, &p->token, "from start;", "\"start\" was expected, not %s",
+				     mr_parse_quote(p, &p->token));
+	mr_lexer_next(p);
+	*out = true;
+	return mr_parse_end(p);
+}
+
+static int since(struct mr_parser *p, uint64_t *out)
+{
+	struct mr_token t = p->token;
+	int r = mr_parse_duration(p, out);
+
+	if (r < 0)
+		return r;
+	if (*out == 0 || *out > SINCE_MAX)
+		return mr_parse_fail(p, &t, "30d are the most", "%s is out of range",
+				     mr_parse_quote(p, &t));
+	return mr_parse_end(p);
+}
+
+static int source_from(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	(void)keyword;
+	return from_start(p, &((struct source *)context)->s.from_start);
+}
+
+static int source_since(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	(void)keyword;
+	return since(p, &((struct source *)context)->s.since_us);
+}
+
+static int source_unit(struct mr_parser *p, const struct mr_token *t, void *context)
+{
+	struct source *c = context;
+	int r;
+
+	if (!memchr(t->text, '.', t->len) || memchr(t->text, '/', t->len)) {
+		mr_parse_fail(
+			p, t,
+			mr_parse_hint(p, "did you mean %.*s.service?", (int)(t->len % 64), t->text),
+			"%s is no systemd unit", mr_parse_quote(p, t));
+		mr_lexer_next(p);
+		return 0;
+	}
+	r = mr_arena_grow(p->arena, &c->units, c->s.n_units, sizeof(*c->units));
+	if (r < 0)
+		return r;
+	c->units[c->s.n_units] = mr_parse_keep(p, t);
+	if (!c->units[c->s.n_units])
+		return -ENOMEM;
+	c->s.n_units++;
+	mr_lexer_next(p);
+	return 0;
+}
+
+static int source_unit_words(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	int r = 0;
+
+	(void)keyword;
+	if (p->token.kind == MR_TOKEN_OPEN || p->token.kind == MR_TOKEN_SEMICOLON)
+		return mr_parse_fail(p, &p->token, "unit dovecot.service;",
+				     "a unit was expected, not %s", mr_parse_quote(p, &p->token));
+	while (r == 0 && (p->token.kind == MR_TOKEN_WORD || p->token.kind == MR_TOKEN_STRING))
+		r = source_unit(p, &p->token, context);
+	return r < 0 ? r : mr_parse_end(p);
+}
+
+static int add_source(struct mr_parser *p, struct source *c)
+{
+	struct mr_policy *y = p->policy;
+	int r = mr_arena_grow(p->arena, &y->learn, y->n_learn, sizeof(*y->learn));
+
+	if (r < 0)
+		return r;
+	c->s.units = c->units;
+	y->learn[y->n_learn++] = c->s;
+	return 0;
+}
+
+static const struct mr_statement in_journal[] = {
+	{ "unit", source_unit_words, false }, { "identifier", source_words, true },
+	{ "facility", source_words, true },   { "format", source_words, true },
+	{ "from", source_from, true },	      { "since", source_since, true },
+	{ NULL, source_unit, false },	      { 0 },
+};
+static const struct mr_statement in_file[] = {
+	{ "format", source_words, true },
+	{ "from", source_from, true },
+	{ "since", source_since, true },
+	{ 0 },
+};
+
+static int learn_journal(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct source c = { .s = { .kind = MR_LEARN_JOURNAL,
+				   .place = mr_parse_place(p, keyword) } };
+	size_t errors = p->findings->errors;
+	int r = mr_parse_block(p, in_journal, true, &c);
+
+	(void)context;
+	if (r == 0 && !c.s.n_units && p->findings->errors == errors)
+		mr_parse_fail(
+			p, keyword, "journal { dovecot.service postfix@-.service }",
+			"without units any local user could write such lines: name the units");
+	return r < 0 ? r : add_source(p, &c);
+}
+
+static int learn_file(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct source c = { .s = { .kind = MR_LEARN_FILE, .place = mr_parse_place(p, keyword) } };
+	int r = mr_parse_path(p, &c.s.path);
+
+	(void)context;
+	if (r < 0)
+		return r;
+	r = p->token.kind == MR_TOKEN_OPEN ? mr_parse_block(p, in_file, true, &c) : mr_parse_end(p);
+	return r < 0 ? r : add_source(p, &c);
+}
+
+static int learn_stdin(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct source c = { .s = { .kind = MR_LEARN_STDIN, .place = mr_parse_place(p, keyword) } };
+	int r = p->token.kind == MR_TOKEN_OPEN ? mr_parse_block(p, in_file, true, &c)
+					       : mr_parse_end(p);
+
+	(void)context;
+	return r < 0 ? r : add_source(p, &c);
+}
+
+static int learn_from(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	(void)keyword, (void)context;
+	return from_start(p, &p->learn_from_start);
+}
+
+static int learn_since(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	(void)keyword, (void)context;
+	return since(p, &p->learn_since_us);
+}
+
+/* learn { … }  and, for the whole:  learn since 30m;  learn from start; */
+int mr_parse_learn(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	static const struct mr_statement table[] = {
+		{ "journal", learn_journal, false }, { "file", learn_file, false },
+		{ "stdin", learn_stdin, true },	     { "from", learn_from, true },
+		{ "since", learn_since, true },	     { 0 },
+	};
+
+	if (mr_word_is(&p->token, "since")) {
+		mr_lexer_next(p);
+		return learn_since(p, keyword, context);
+	}
+	if (mr_word_is(&p->token, "from")) {
+		mr_lexer_next(p);
+		return learn_from(p, keyword, context);
+	}
+	return mr_parse_block(p, table, false, NULL);
+}
+
+/* --- format */
+
+/* `<user>` and `<addr>` in their brackets; everything else is literal text. */
+static int template(struct mr_parser *p, const struct mr_token *t, bool needs_user)
+{
+	static const char *const holes[] = { "user", "addr", "session", "any" };
+	bool addr = false, user = false;
+
+	for (size_t i = 0; i < t->len; i++) {
+		const char *end, *name = t->text + i + 1;
+		size_t n, known = MR_ARRAY_SIZE(holes);
+
+		if (t->text[i] != '<')
+			continue;
+		end = memchr(name, '>', t->len - i - 1);
+		n = end ? (size_t)(end - name) : 0;
+		for (size_t k = 0; end && k < MR_ARRAY_SIZE(holes); k++)
+			if (strlen(holes[k]) == n && memcmp(holes[k], name, n) == 0)
+				known = k;
+		if (known == MR_ARRAY_SIZE(holes))
+			continue; /* a bracket of the log line itself: user=<…> */
+		user |= known == 0;
+		addr |= known == 1;
+		i += n + 1;
+	}
+	if (!addr)
+		return mr_parse_fail(p, t, "write <addr> where the address stands",
+				     "the template names no address");
+	if (needs_user && !user)
+		return mr_parse_fail(p, t, "write <user> where the name stands",
+				     "the template names no user");
+	return 0;
+}
+
+static int format_program(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct mr_format_option *f = context;
+	int r = mr_parse_text(p, "the name of a program", &f->program);
+
+	(void)keyword;
+	return r < 0 ? r : mr_parse_end(p);
+}
+
+static int format_line(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct mr_format_option *f = context;
+	const char *const **to = mr_word_is(keyword, "login")	  ? &f->login
+				 : mr_word_is(keyword, "failure") ? &f->failure
+								  : &f->logout;
+	size_t *n = mr_word_is(keyword, "login")     ? &f->n_login
+		    : mr_word_is(keyword, "failure") ? &f->n_failure
+						     : &f->n_logout;
+	const char **list = (const char **)(uintptr_t)*to;
+	struct mr_token t = p->token;
+	const char *text;
+	int r;
+
+	if (t.kind != MR_TOKEN_STRING)
+		return mr_parse_fail(p, &t, "login \"user <user> logged in from <addr>\";",
+				     "a template in quotes was expected, not %s",
+				     mr_parse_quote(p, &t));
+	r = template(p, &t, mr_word_is(keyword, "login"));
+	if (r == 0)
+		r = mr_parse_text(p, "a template", &text);
+	if (r == 0)
+		r = mr_arena_grow(p->arena, &list, *n, sizeof(*list));
+	if (r < 0)
+		return r;
+	list[(*n)++] = text;
+	*to = list;
+	return mr_parse_end(p);
+}
+
+int mr_parse_format(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	static const struct mr_statement table[] = {
+		{ "program", format_program, true },
+		{ "login", format_line, false },
+		{ "failure", format_line, false },
+		{ "logout", format_line, false },
+		{ 0 },
+	};
+	struct mr_format_option f = { .place = mr_parse_place(p, &p->token) };
+	struct mr_policy *y = p->policy;
+	struct mr_token t = p->token;
+	size_t errors = p->findings->errors;
+	int r;
+
+	(void)keyword, (void)context;
+	r = mr_parse_text(p, "the name of a format", &f.name);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(formats); i++)
+		if (strcmp(formats[i].name, f.name) == 0)
+			mr_parse_fail(p, &t, "choose another name", "%s is a built-in format",
+				      mr_parse_quote(p, &t));
+	for (size_t i = 0; i < y->n_formats; i++)
+		if (strcmp(y->formats[i].name, f.name) == 0)
+			mr_parse_fail(p, &t, "join the two blocks",
+				      "format %s stands twice, first in %s", mr_parse_quote(p, &t),
+				      mr_parse_where(p, y->formats[i].place));
+	r = mr_parse_block(p, table, false, &f);
+	if (r < 0)
+		return r;
+	if (!f.program && p->findings->errors == errors)
+		mr_parse_fail(p, &t, "add: program \"myd\";",
+			      "format %s names no program whose lines it reads",
+			      mr_parse_quote(p, &t));
+	r = mr_arena_grow(p->arena, &y->formats, y->n_formats, sizeof(f));
+	if (r == 0)
+		y->formats[y->n_formats++] = f;
+	return r;
+}
+
+/* --- the whole */
+
+/* Does the source read the lines of this format?  Units tell it where no format is named. */
+static bool reads(const struct mr_learn_source *s, size_t format)
+{
+	for (size_t i = 0; i < s->n_formats; i++)
+		if (strcmp(s->formats[i], formats[format].name) == 0)
+			return true;
+	if (s->n_formats)
+		return false;
+	if (s->kind != MR_LEARN_JOURNAL)
+		return true;
+	for (size_t i = 0; i < s->n_units; i++)
+		if (strncmp(s->units[i], formats[format].unit, strlen(formats[format].unit)) == 0)
+			return true;
+	return false;
+}
+
+int mr_parse_learn_check(struct mr_parser *p)
+{
+	struct mr_policy *y = p->policy;
+
+	for (size_t i = 0; i < y->n_learn; i++) {
+		struct mr_learn_source *s = &y->learn[i];
+
+		if (!s->from_start && !s->since_us) {
+			s->from_start = p->learn_from_start;
+			s->since_us = p->learn_since_us;
+		}
+		if (s->kind != MR_LEARN_FILE)
+			continue;
+		for (size_t j = 0; j < y->n_learn; j++) {
+			if (y->learn[j].kind != MR_LEARN_JOURNAL)
+				continue;
+			for (size_t k = 0; k < MR_ARRAY_SIZE(formats); k++) {
+				if (!reads(s, k) || !reads(&y->learn[j], k))
+					continue;
+				mr_parse_find(
+					p, MR_ERROR, s->place,
+					"read it from one of them; the journal cannot be forged, "
+					"and \"format\" says what a file holds",
+					"%s is read from the journal (%s) and from this file",
+					formats[k].name, mr_parse_where(p, y->learn[j].place));
+				break;
+			}
+		}
+	}
+	return 0;
+}
