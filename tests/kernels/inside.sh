@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# inside.sh - what scripts/check-kernels runs in the emulated machine: busybox, no network but this.
+#
+# The programs are verified one by one; then the daemon guards one end of a veth, and real TCP
+# clients in another network namespace try the ports.
+cd /t || exit 1
+export PATH=/t:$PATH # ip is the real one: busybox has no veth
+status=0
+ok() { # TEXT COMMAND...
+	text=$1
+	shift
+	if out=$("$@" 2>&1); then echo "ok - $text"; else
+		status=1
+		echo "not ok - $text: $out" | tr '\n' ' ' && echo
+	fi
+}
+within() { # SECONDS COMMAND...
+	n=$(($1 * 10))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+tries() { nsenter -t "$there" -n ./mrnet connect "$1" "$2" "$3" 3000 | cut -d' ' -f1; }
+gets() { [ "$(tries "$2" "$3" "$4")" = "$1" ]; }
+ctl() { ./mailreeve --runtime-dir /run/mailreeve "$@"; }
+
+./verify mailreeve.bpf.o || status=1
+
+unshare -n sleep 1000 &
+there=$!
+sleep 0.3
+ip link add s0 type veth peer name c0
+ip link set c0 netns $there
+for d in all default; do
+	echo 0 >/proc/sys/net/ipv6/conf/$d/accept_dad
+	echo 0 >/proc/sys/net/ipv4/conf/$d/rp_filter
+done
+ip link set lo up
+ip link set s0 up
+ip addr add 10.77.0.1/24 dev s0
+ip addr add 2001:db8:77::1/64 dev s0
+ip route add default via 10.77.0.2
+nsenter -t $there -n sh -c 'PATH=/t:$PATH; echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
+	ip link set lo up; ip link set c0 up; ip addr add 10.77.0.2/24 dev c0
+	ip addr add 2001:db8:77::2/64 dev c0
+	for a in 192.0.2.10 198.51.100.66 203.0.113.5; do ip addr add $a/32 dev c0; done
+	for a in 2001:db8:a::10 2001:db8:b::66; do ip addr add $a/128 dev c0; done'
+ip -6 route add default via 2001:db8:77::2
+./mrnet serve 25 587 143 80 >/tmp/serve &
+within 5 grep -q ready /tmp/serve
+sleep 2 # duplicate address detection, where the kernel insists
+
+./mailreeved -c inside.conf --runtime-dir /run/mailreeve --state-dir /tmp/state \
+	--pin-dir /run/mailreeve-bpf >/tmp/log 2>&1 &
+daemon=$!
+ok "the daemon guards the device" within 30 ctl status
+ok "attached natively" sh -c "./mailreeve --runtime-dir /run/mailreeve status --json | grep -q native"
+S=10.77.0.1
+S6=2001:db8:77::1
+ok "an allowed source opens 25" gets open 203.0.113.5 $S 25
+ok "a denied source does not" gets timeout 198.51.100.66 $S 25
+ok "its packets to no service pass" gets open 198.51.100.66 $S 80
+ok "a source in the set opens 587" gets open 192.0.2.10 $S 587
+ok "a stranger does not" gets timeout 203.0.113.5 $S 587
+ok "IPv6: a source in the set opens 587" gets open 2001:db8:a::10 $S6 587
+ok "IPv6: another does not" gets timeout 2001:db8:b::66 $S6 587
+ok "IPv6: a denied source does not open 143" gets timeout 2001:db8:b::66 $S6 143
+ok "a permit" ctl permit add 203.0.113.5 --ttl 1m
+ok "opens 587" gets open 203.0.113.5 $S 587
+ok "a ban" ctl ban add 203.0.113.5 --ttl 1m
+ok "closes 25" gets timeout 203.0.113.5 $S 25
+kill -9 $daemon
+ok "and closes it without the daemon" gets timeout 198.51.100.66 $S 25
+[ $status = 0 ] || tail -20 /tmp/log
+exit $status
