@@ -125,8 +125,13 @@ static __always_inline int mr_parse_ip4(struct xdp_md *ctx, const int frags, voi
 		return MR_WHY_MALFORMED;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (total == 0 && mr_frame_bytes(ctx, frags) > 0xffff)
+	if (total == 0) {
+		/* a return here, not one test for all: verifiers up to 6.1 do not see that a total
+		 * of 0 is below any header, and walk on with an empty range */
+		if (mr_frame_bytes(ctx, frags) <= 0xffff)
+			return MR_WHY_MALFORMED;
 		total = mr_frame_bytes(ctx, frags);
+	}
 	if (total < header || here < header)
 		return MR_WHY_MALFORMED;
 	if (ip->protocol != IPPROTO_TCP)
