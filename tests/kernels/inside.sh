@@ -6,7 +6,8 @@
 # The programs are verified one by one; then the daemon guards one end of a veth, and real TCP
 # clients in another network namespace try the ports.
 cd /t || exit 1
-export PATH=/t:$PATH # ip is the real one: busybox has no veth
+# the real one: busybox knows no veth, and prefers its own whatever PATH says
+ip() { /t/ip "$@"; }
 status=0
 ok() { # TEXT COMMAND...
 	text=$1
@@ -45,7 +46,7 @@ ip link set s0 up
 ip addr add 10.77.0.1/24 dev s0
 ip addr add 2001:db8:77::1/64 dev s0
 ip route add default via 10.77.0.2
-nsenter -t $there -n sh -c 'PATH=/t:$PATH; echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
+nsenter -t $there -n sh -c 'ip() { /t/ip "$@"; }; echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
 	ip link set lo up; ip link set c0 up; ip addr add 10.77.0.2/24 dev c0
 	ip addr add 2001:db8:77::2/64 dev c0
 	for a in 192.0.2.10 198.51.100.66 203.0.113.5; do ip addr add $a/32 dev c0; done
