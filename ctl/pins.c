@@ -121,19 +121,19 @@ static json_t *pins_entries(struct mr_kernel *k, enum mr_entry_kind kind)
 	return json_pack("{s:I}", "live", live);
 }
 
-enum mr_exit mr_pins_status(const struct mr_ctl *ctl, json_t **out)
+enum mr_exit mr_pins_status(const struct mr_ctl *ctl, json_t **out, bool *none)
 {
 	_pins_ struct mr_pins p = { NULL, NULL };
 	json_t *devices, *summary;
 	enum mr_exit status;
-	bool none = false, guarded = false;
+	bool guarded = false;
 
-	status = mr_pins_open(ctl, &p, &none);
-	if (status != MR_EXIT_DONE && !none)
+	status = mr_pins_open(ctl, &p, none);
+	if (status != MR_EXIT_DONE && !*none)
 		return status;
 	devices = pins_devices(p.kernel);
-	summary = none ? json_string("UNGUARDED: mailreeved is not running and has left no filter")
-		       : mr_report_summary(devices, p.generation, &guarded);
+	summary = *none ? json_string("UNGUARDED: mailreeved is not running and has left no filter")
+			: mr_report_summary(devices, p.generation, &guarded);
 	*out = json_pack(
 		"{s:b,s:o,s:o,s:o,s:i,s:n,s:n,s:n,s:n,s:b,s:o,s:o,s:o,s:o,s:[s]}", "guarded",
 		guarded, "summary", summary, "generation", pins_field(p.generation, "generation"),

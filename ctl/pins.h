@@ -19,7 +19,7 @@ void mr_pins_close(struct mr_pins *p);
 #define _pins_ _cleanup_(mr_pins_close)
 
 /* What `status`, `rules`, `stats` and `detach` print then. */
-enum mr_exit mr_pins_status(const struct mr_ctl *ctl, json_t **out);
+enum mr_exit mr_pins_status(const struct mr_ctl *ctl, json_t **out, bool *none);
 enum mr_exit mr_pins_rules(const struct mr_ctl *ctl, const char *service, json_t **out);
 enum mr_exit mr_pins_stats(const struct mr_ctl *ctl, json_t **out);
 enum mr_exit mr_pins_detach(const struct mr_ctl *ctl, unsigned int *detached);

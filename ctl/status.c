@@ -126,13 +126,13 @@ static enum mr_exit status_run(const struct mr_ctl *ctl)
 	_bus_ sd_bus *bus = NULL;
 	_json_ json_t *s = NULL;
 	enum mr_exit status;
-	bool guarded, down = false;
+	bool guarded, down = false, none = false;
 
 	status = mr_bus_open(ctl, &bus, &down);
 	if (status == MR_EXIT_DONE)
 		status = mr_bus_json(bus, "Status", NULL, &s);
 	else if (down)
-		status = mr_pins_status(ctl, &s);
+		status = mr_pins_status(ctl, &s, &none);
 	if (status != MR_EXIT_DONE)
 		return status;
 	guarded = json_is_true(json_object_get(s, "guarded"));
@@ -140,6 +140,8 @@ static enum mr_exit status_run(const struct mr_ctl *ctl)
 		mr_term_json(s);
 	else
 		status_print(s, guarded);
+	if (none) /* nobody could be asked: a daemon may run with another runtime directory */
+		return mr_bus_down(ctl);
 	return guarded ? MR_EXIT_DONE : MR_EXIT_NO;
 }
 
@@ -151,7 +153,8 @@ const struct mr_command mr_ctl_status = {
 		"devices,\n"
 		"services, entries and warnings.  Works without the daemon too, as root, from what "
 		"is\n"
-		"pinned in the kernel.  Exit status 0: guarded, 1: not.",
+		"pinned in the kernel.  Exit status 0: guarded, 1: not, 3: neither the\n"
+		"daemon nor anything pinned was found.",
 	.json = true,
 	.run = status_run,
 };

@@ -223,8 +223,9 @@ json_t *mr_report_generation(const struct mr_generation_spec *spec, uint64_t app
 
 json_t *mr_report_finding(const struct mr_finding *f)
 {
-	return json_pack("{s:o,s:i,s:i,s:o,s:o}", "file", mr_report_text(f->file), "line",
-			 (int)f->line, "column", (int)f->column, "message",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "file", mr_report_text(f->file), "line",
+			 f->line ? json_integer(f->line) : json_null(), "column",
+			 f->column ? json_integer(f->column) : json_null(), "message",
 			 mr_report_text(f->message), "hint", mr_report_text(f->hint));
 }
 

@@ -50,7 +50,7 @@ json_t *mr_report_generation(const struct mr_generation_spec *spec, uint64_t app
 json_t *mr_report_device(const struct mr_attachment *a);
 /* "guarding eth0 (native), wg0 (generic)" or "UNGUARDED: …" from an array of device objects. */
 json_t *mr_report_summary(const json_t *devices, const json_t *generation, bool *guarded);
-/* {"file","line","column","message","hint"} */
+/* {"file","line","column","message","hint"}; what is unknown is null */
 json_t *mr_report_finding(const struct mr_finding *f);
 /* {"errors":[…],"risks":[…],"notes":[…]} */
 json_t *mr_report_findings(const struct mr_findings *f);

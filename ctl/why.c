@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * why.c - `mailreeve why`: may this address talk to this service, and which line says so.
+ *
+ * Asks the daemon, who knows the live entries; with -c a file is asked instead, without daemon and
+ * without privilege.  Exit status 0: every service that was asked allows it; 1: one does not.
+ */
+#include "bus.h"
+#include "policy.h"
+#include "term.h"
+
+#include <mailreeve/why.h>
+
+struct options {
+	const char *config, *to, *user, *sender, *recipient;
+	bool permitted, banned;
+};
+static const struct mr_option options[] = {
+	{ "config", 'c', MR_OPTION_TEXT, offsetof(struct options, config), "FILE",
+	  "ask this file, not the daemon" },
+	{ "to", 0, MR_OPTION_TEXT, offsetof(struct options, to), "ADDRESS",
+	  "the destination, where a service has a `to`" },
+	{ "user", 'u', MR_OPTION_TEXT, offsetof(struct options, user), "NAME",
+	  "what the rules say of this login" },
+	{ "sender", 0, MR_OPTION_TEXT, offsetof(struct options, sender), "ADDRESS",
+	  "the envelope sender, for the relay question" },
+	{ "recipient", 0, MR_OPTION_TEXT, offsetof(struct options, recipient), "ADDRESS",
+	  "the envelope recipient, for the relay question" },
+	{ "permitted", 0, MR_OPTION_FLAG, offsetof(struct options, permitted), NULL,
+	  "as if the address had a permit" },
+	{ "banned", 0, MR_OPTION_FLAG, offsetof(struct options, banned), NULL,
+	  "as if the address were banned" },
+	{ NULL, 0, 0, 0, NULL, NULL },
+};
+
+static enum mr_exit why_address(const char *text, struct mr_addr *out)
+{
+	struct mr_prefix p;
+
+	if (mr_addr_parse(text, strlen(text), out) == 0)
+		return MR_EXIT_DONE;
+	if (strchr(text, '/') && mr_prefix_parse(text, strlen(text), &p) != -EINVAL)
+		return mr_ctl_fail(MR_EXIT_USAGE, "'%s' is a network: ask for one address of it",
+				   text);
+	return mr_ctl_fail(MR_EXIT_USAGE,
+			   "'%s' is not an address: write it like 192.0.2.1 or 2001:db8::1", text);
+}
+
+static void why_print(const json_t *why)
+{
+	_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *m = open_memstream(&text, &len);
+
+	if (!m)
+		return;
+	mr_why_print(why, m);
+	if (fclose(m) == 0)
+		mr_term_text(text, stdout);
+}
+
+static enum mr_exit why_answer(const json_t *list, bool json)
+{
+	enum mr_exit status = MR_EXIT_DONE;
+	const json_t *why;
+	size_t i;
+
+	json_array_foreach (list, i, why) {
+		if (json)
+			mr_term_json(why);
+		else
+			why_print(why);
+		if (strcmp(mr_term_string(why, "verdict"), "allow") != 0)
+			status = MR_EXIT_NO;
+	}
+	if (!json && json_array_size(list) == 0)
+		puts("the file names no service: nothing is filtered");
+	return status;
+}
+
+static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *address,
+			     const struct mr_addr *to)
+{
+	const struct options *o = ctl->options;
+	_cleanup_(mr_policy_freep) struct mr_policy *policy = NULL;
+	_cleanup_(mr_host_freep) struct mr_host *host = NULL;
+	struct mr_why_query q = { .address = *address,
+				  .to = to,
+				  .user = o->user,
+				  .permitted = o->permitted,
+				  .banned = o->banned };
+	_json_ json_t *list = NULL;
+	enum mr_exit status;
+	struct mr_error e;
+
+	status = mr_policy_host(&host);
+	if (status == MR_EXIT_DONE)
+		status = mr_policy_read(o->config, host, &policy);
+	if (status != MR_EXIT_DONE)
+		return status;
+	q.policy = policy;
+	q.host = host;
+	if (mr_why_ask(&q, ctl->args[1], &list, &e) < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "%s", e.text);
+	return why_answer(list, ctl->json);
+}
+
+static int why_append(sd_bus_message *m, const struct mr_ctl *ctl)
+{
+	const struct options *o = ctl->options;
+	const struct {
+		const char *key, *value;
+	} texts[] = {
+		{ "address", ctl->args[0] },
+		{ "service", ctl->args[1] },
+		{ "to", o->to },
+		{ "user", o->user },
+		{ "sender", o->sender },
+		{ "recipient", o->recipient },
+	};
+	int r;
+
+	r = sd_bus_message_open_container(m, 'a', "{sv}");
+	for (size_t i = 0; r >= 0 && i < MR_ARRAY_SIZE(texts); i++)
+		if (texts[i].value)
+			r = sd_bus_message_append(m, "{sv}", texts[i].key, "s", texts[i].value);
+	if (r >= 0 && o->permitted)
+		r = sd_bus_message_append(m, "{sv}", "permitted", "b", 1);
+	if (r >= 0 && o->banned)
+		r = sd_bus_message_append(m, "{sv}", "banned", "b", 1);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static enum mr_exit why_daemon(const struct mr_ctl *ctl)
+{
+	_message_ sd_bus_message *m = NULL, *reply = NULL;
+	_bus_ sd_bus *bus = NULL;
+	_json_ json_t *list = NULL;
+	enum mr_exit status;
+	const char *text;
+	int r;
+
+	status = mr_bus_open(ctl, &bus, NULL);
+	if (status == MR_EXIT_DONE)
+		status = mr_bus_message(bus, "Why", &m);
+	if (status != MR_EXIT_DONE)
+		return status;
+	r = why_append(m, ctl);
+	if (r < 0)
+		return r == -EINVAL ? mr_ctl_fail(MR_EXIT_USAGE, "an argument is not UTF-8")
+				    : mr_bus_bad_reply(r);
+	status = mr_bus_send(bus, m, MR_BUS_TIMEOUT_US, &reply);
+	if (status != MR_EXIT_DONE)
+		return status;
+	r = sd_bus_message_read(reply, "s", &text);
+	if (r < 0)
+		return mr_bus_bad_reply(r);
+	status = mr_bus_decode(text, &list);
+	return status == MR_EXIT_DONE ? why_answer(list, ctl->json) : status;
+}
+
+static enum mr_exit why_run(const struct mr_ctl *ctl)
+{
+	const struct options *o = ctl->options;
+	struct mr_addr address, to;
+	enum mr_exit status;
+
+	status = why_address(ctl->args[0], &address);
+	if (status == MR_EXIT_DONE && o->to)
+		status = why_address(o->to, &to);
+	if (status != MR_EXIT_DONE)
+		return status;
+	return o->config ? why_file(ctl, &address, o->to ? &to : NULL) : why_daemon(ctl);
+}
+
+const struct mr_command mr_ctl_why = {
+	.name = "why",
+	.usage =
+		"ADDRESS [SERVICE|PORT] [--to ADDRESS] [--user NAME] [--sender S] [--recipient R]\n"
+		"                     [--permitted] [--banned] [-c FILE] [--json]",
+	.summary = "may this address talk to this service, and which line says so",
+	.help = "Says what a new connection from ADDRESS meets now: the verdict, the rule that "
+		"gave it\n"
+		"with its file and line, the set and the list entry that matched, the permit or "
+		"ban and\n"
+		"what is left of it, and what only a login would still be asked.  Without a "
+		"service every\n"
+		"service of the file is asked.  In shadow mode the verdict is the policy's and is "
+		"not\n"
+		"enforced.  Exit status 0: allowed, 1: not allowed by every service that was "
+		"asked.",
+	.options = options,
+	.options_size = sizeof(struct options),
+	.min_args = 1,
+	.max_args = 2,
+	.json = true,
+	.run = why_run,
+};
