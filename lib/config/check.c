@@ -102,6 +102,8 @@ static void check_cut(struct mr_parser *p, const struct mr_rule *r, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (r[i].action == MR_ALLOW && r[i].source.kind == MR_SOURCE_PERMITTED)
 			permitted = true;
+		if (r[i].action == MR_ALLOW && r[i].source.kind == MR_SOURCE_ANY)
+			return; /* nothing below is reached */
 		if (permitted && r[i].action != MR_ALLOW && !r[i].n_users &&
 		    is_whole(p->policy, &r[i].source)) {
 			mr_parse_find(
@@ -162,7 +164,8 @@ static void check_rule(struct mr_parser *p, const struct mr_service *s, const st
 			p, MR_NOTE, r->place, NULL,
 			"the port is open to all of \"%s\": who may log in is asked at the login",
 			r->text);
-	if (src->kind == MR_SOURCE_NAME && r->action == MR_ALLOW)
+	if (src->kind == MR_SOURCE_NAME && r->action == MR_ALLOW &&
+	    (!s || s->family == MR_FAMILY_SMTP))
 		mr_parse_find(
 			p, MR_NOTE, r->place, NULL,
 			"\"%s\" opens the port to everybody: names are asked by the mail server",

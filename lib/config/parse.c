@@ -187,13 +187,40 @@ static int unknown_statement(struct mr_parser *p, const struct mr_statement *tab
 	return mr_parse_fail(p, t, hint, "unknown statement %s", mr_parse_quote(p, t));
 }
 
+/*
+ * A brace or a quote was forgotten above: at the margin stands what only the top level knows, with
+ * a block of its own.  To go on there costs one complaint instead of one for every line that
+ * follows.
+ */
+static bool back_at_top(const struct mr_parser *p)
+{
+	static const char *const words[] = { "set",    "service", "global",  "proxies",
+					     "permit", "ban",	  "learn",   "format",
+					     "relay",  "account", "accounts" };
+	const struct mr_token *t = &p->token;
+	const char *end = p->lexer.end;
+
+	if (t->kind != MR_TOKEN_WORD || t->column != 1)
+		return false;
+	for (const struct mr_statement *s = p->block->table; s->parse; s++)
+		if (s->name && mr_word_is(t, s->name))
+			return false;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_word_is(t, words[i]))
+			for (const char *c = t->text; c < end && *c != '\n'; c++)
+				if (*c == '{')
+					return true;
+	return false;
+}
+
 /* Skips to the end of the statement that began at this depth of braces. */
 static void recover(struct mr_parser *p, unsigned int depth)
 {
 	for (;;) {
 		enum mr_token_kind kind = p->token.kind;
 
-		if (kind == MR_TOKEN_END || (kind == MR_TOKEN_CLOSE && p->depth <= depth))
+		if (kind == MR_TOKEN_END || (kind == MR_TOKEN_CLOSE && p->depth <= depth) ||
+		    back_at_top(p))
 			return;
 		mr_lexer_next(p);
 		if (kind == MR_TOKEN_SEMICOLON && p->depth <= depth)
@@ -241,7 +268,7 @@ static int statements(struct mr_parser *p, struct mr_block *b, const struct mr_t
 	while (r == 0) {
 		unsigned int depth = p->depth;
 
-		if (p->token.kind == MR_TOKEN_END) {
+		if (p->token.kind == MR_TOKEN_END || (open && back_at_top(p))) {
 			if (open)
 				mr_parse_fail(p, open, "add \"}\" where the block should end",
 					      "this block is never closed");
@@ -378,7 +405,7 @@ static int unreadable(struct mr_parser *p, const char *path, const struct mr_tok
 static int parse_opened(struct mr_parser *p, const char *path, uint16_t file,
 			struct mr_block *block)
 {
-	struct mr_frame frame = { .path = path, .outer = p->frame };
+	struct mr_frame frame = { .path = path, .file = file, .outer = p->frame };
 	struct mr_lexer lexer = p->lexer;
 	struct mr_token token = p->token;
 	unsigned int depth = p->depth, line = p->last_line, column = p->last_column;
@@ -398,6 +425,22 @@ static int parse_opened(struct mr_parser *p, const char *path, uint16_t file,
 	return r;
 }
 
+/* The same text under the same name: the way to it may be written differently at every turn. */
+static bool is_open(const struct mr_parser *p, const char *path, const char *data, size_t len)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	for (const struct mr_frame *f = p->frame; f; f = f->outer) {
+		const struct mr_source_text *t = &p->text[f->file];
+
+		slash = strrchr(f->path, '/');
+		if (strcmp(slash ? slash + 1 : f->path, name) == 0 && t->len == len && len &&
+		    memcmp(t->data, data, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 int mr_parse_file(struct mr_parser *p, const char *path, const struct mr_token *named_by,
 		  struct mr_block *block)
 {
@@ -408,10 +451,14 @@ int mr_parse_file(struct mr_parser *p, const char *path, const struct mr_token *
 	int r;
 
 	r = mr_files_get(p->files, path, MR_CONFIG_MAX, &data, &len, &owned);
-	if (r < 0 && named_by)
-		return unreadable(p, path, named_by, r);
 	if (r < 0)
-		return unreadable(p, path, NULL, r);
+		return unreadable(p, path, named_by, r);
+	if (named_by && is_open(p, path, data, len)) {
+		free(owned);
+		mr_parse_fail(p, named_by, "take the include out of one of them",
+			      "include loop: %s is being read already", path);
+		return 0;
+	}
 	r = mr_parse_add_file(p, path, &file);
 	if (r < 0) {
 		free(owned);
@@ -425,12 +472,6 @@ int mr_parse_file(struct mr_parser *p, const char *path, const struct mr_token *
 static int include_one(struct mr_parser *p, const char *path, const struct mr_token *t,
 		       struct mr_block *block)
 {
-	for (const struct mr_frame *f = p->frame; f; f = f->outer)
-		if (strcmp(f->path, path) == 0) {
-			mr_parse_fail(p, t, "take the include out of one of them",
-				      "include loop: %s is being read already", path);
-			return 0;
-		}
 	if (p->includes >= MR_INCLUDE_DEPTH) {
 		mr_parse_fail(p, t, "do the files include each other?",
 			      "includes within includes, more than %d deep", MR_INCLUDE_DEPTH);

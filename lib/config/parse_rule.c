@@ -31,15 +31,17 @@ static bool is_domain(const char *s, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		char c = s[i];
 
-		if (c == '.' ? label == 0
-			     : !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-				 (c >= '0' && c <= '9') || c == '-' || c == '_'))
+		bool ends = c == '.' || c == '-'; /* no label begins or ends with a hyphen */
+
+		if (ends ? label == 0 || (c == '.' && s[i - 1] == '-')
+			 : !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			     (c >= '0' && c <= '9') || c == '_'))
 			return false;
 		label = c == '.' ? 0 : label + 1;
 		if (label > 63)
 			return false;
 	}
-	return label > 0;
+	return label > 0 && s[len - 1] != '-';
 }
 
 static int domain(struct mr_parser *p, struct mr_source *out)

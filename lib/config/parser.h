@@ -64,6 +64,7 @@ struct mr_service_use { /* a service named before all services are known */
 };
 struct mr_frame { /* configuration files that are open, innermost first */
 	const char *path;
+	uint16_t file;
 	const struct mr_frame *outer;
 };
 struct mr_source_text {
