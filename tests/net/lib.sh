@@ -172,7 +172,6 @@ network() {
 }
 server() {
 	spawn "$SRV" "$MRNET" serve "$@" >"$DIR/server.log"
-	SERVER=$spawned
 	within 5 grep -q ready "$DIR/server.log" || { echo "# no server"; exit 1; }
 }
 # tries SRC PORT [MS]: open, reset, timeout, …

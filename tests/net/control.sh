@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# control.sh - clients of the control socket that send garbage, nothing, too much, or never read:
+# the daemon stays, answers everybody else, and does not grow.
+. "$(dirname "$0")/lib.sh"
+
+GROWTH_KB=65536 # a daemon that keeps what it is sent would be far above this
+network
+config <<-'C'
+	interface s0;
+	service smtp { deny 198.51.100.0/24; allow any; }
+C
+ok "the daemon starts" daemon
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/$DAEMON/status"; }
+before=$(rss)
+for kind in random auth huge; do
+	ok "$kind: sent" timeout 60 "$MRNET" garbage "$RUN/control" $kind
+	ok "$kind: the daemon answers others" timeout 5 "$MR_BUILD/mailreeve" --runtime-dir "$RUN" status
+done
+for _ in 1 2 3 4 5 6 7 8; do
+	spawn "$SRV" "$MRNET" garbage "$RUN/control" silent >/dev/null
+done
+sleep 0.3
+ok "silent ones: the daemon answers others" timeout 5 "$MR_BUILD/mailreeve" --runtime-dir "$RUN" status
+# a subscriber that never reads, under traffic that makes events
+mkfifo "$DIR/stuck"
+exec 7<>"$DIR/stuck"
+spawn "$SRV" "$MR_BUILD/mailreeve" --runtime-dir "$RUN" monitor --json >&7
+sleep 0.2
+spray 25 20000 50 $DENIED $STRANGER >/dev/null
+ok "a monitor that never reads: the daemon answers others" timeout 5 "$MR_BUILD/mailreeve" --runtime-dir "$RUN" status
+echo "# resident: $before KiB before, $(rss) KiB after"
+ok "it did not grow" test "$(rss)" -lt $((before + GROWTH_KB))
+ok "changes still work" ctl apply
+is "it still guards" timeout "$(tries $DENIED 25)"
+if command -v dbus-send >/dev/null; then
+	ok "dbus-send, a client we did not write" dbus-send --peer="unix:path=$RUN/control" --print-reply \
+		--type=method_call /org/mailreeve org.mailreeve.Manager1.Status
+	ok "an unknown method is an error, not an end" not dbus-send --peer="unix:path=$RUN/control" \
+		--print-reply --type=method_call /org/mailreeve org.mailreeve.Manager1.Nonsense
+fi
+ok "and the daemon answers" daemon_answers
+done_testing
