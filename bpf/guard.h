@@ -173,14 +173,10 @@ static __always_inline int mr_guard(struct xdp_md *ctx, const int l3, const int 
 	struct mr_packet p = {};
 	int why = mr_parse(ctx, l3, frags, &p);
 	__u32 column;
-	__u64 port = p.dport;
 
 	if (why != MR_PARSE_TCP)
 		return mr_unasked(ctx, frags, why);
-	/* Verifiers up to 6.1 at least forget the range over a byte swap, and the compiler, who
-	 * knows it, would leave a plain mask out. */
-	__asm__ volatile("%0 &= 0xffff" : "+r"(port));
-	column = state.gen[slot].column[port];
+	column = state.gen[slot].column[p.dport];
 	if (!column)
 		return mr_unasked(ctx, frags, MR_WHY_NO_SERVICE);
 	return mr_judge(ctx, l3, frags, slot, (column - 1) & (MR_SERVICES_MAX - 1), &p);

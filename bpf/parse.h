@@ -75,6 +75,15 @@ static const struct mr_header mr_headers[256] = {
 	[IPPROTO_FRAGMENT] = { 1, 0, 1, 3 },
 };
 
+/* Host order.  Verifiers before Linux 6.13 forget the bounds of a value whose bytes are swapped. */
+static __always_inline __u32 mr_host16(__be16 v)
+{
+	__u32 host = bpf_ntohs(v);
+
+	__asm__ volatile("" : "+r"(host)); /* else the compiler knows better and drops the mask */
+	return host & 0xffff;
+}
+
 static __always_inline int mr_is_tag(__be16 type)
 {
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
@@ -87,8 +96,8 @@ static __always_inline int mr_parse_ports(void *end, struct mr_packet *p)
 
 	if (p->l4_bytes < MR_PARSE_PORTS || (void *)(ports + 2) > end)
 		return p->fragment ? MR_WHY_SHORT_FRAGMENT : MR_WHY_MALFORMED;
-	p->sport = bpf_ntohs(ports[0]);
-	p->dport = bpf_ntohs(ports[1]);
+	p->sport = mr_host16(ports[0]);
+	p->dport = mr_host16(ports[1]);
 	return MR_PARSE_TCP;
 }
 
@@ -124,19 +133,19 @@ static __always_inline int mr_parse_ip4(struct xdp_md *ctx, const int frags, voi
 	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
 		return MR_WHY_MALFORMED;
 	header = ip->ihl * 4;
-	total = bpf_ntohs(ip->tot_len);
+	total = mr_host16(ip->tot_len);
 	if (total == 0) {
 		/* a return here, not one test for all: verifiers up to 6.1 do not see that a total
 		 * of 0 is below any header, and walk on with an empty range */
-		if (mr_frame_bytes(ctx, frags) <= 0xffff)
-			return MR_WHY_MALFORMED;
 		total = mr_frame_bytes(ctx, frags);
+		if (total <= 0xffff)
+			return MR_WHY_MALFORMED;
 	}
 	if (total < header || here < header)
 		return MR_WHY_MALFORMED;
 	if (ip->protocol != IPPROTO_TCP)
 		return MR_WHY_NOT_TCP;
-	offset = bpf_ntohs(ip->frag_off);
+	offset = mr_host16(ip->frag_off);
 	if (offset & 0x1fff)
 		return MR_WHY_LATER_FRAGMENT;
 	p->l3 = l3;
@@ -165,7 +174,7 @@ static __always_inline int mr_parse_ip6(void *l3, void *end, struct mr_packet *p
 	if (mr_mapped_source(ip))
 		return MR_WHY_MAPPED_SOURCE;
 	next = ip->nexthdr;
-	total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	total = sizeof(*ip) + mr_host16(ip->payload_len);
 	if (total == sizeof(*ip) && next == IPPROTO_HOPOPTS)
 		total = here;
 	p->v6 = 1;
