@@ -8,6 +8,7 @@
  */
 #include "ctl.h"
 
+#include <bpf/libbpf.h>
 #include <mailreeve/nearest.h>
 #include <stdarg.h>
 
@@ -155,8 +156,10 @@ static enum mr_exit main_dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	enum mr_exit status = main_dispatch(argc, argv);
+	enum mr_exit status;
 
+	libbpf_set_print(NULL); /* what it has to say comes in our own errors */
+	status = main_dispatch(argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return mr_ctl_fail(status == MR_EXIT_DONE ? MR_EXIT_NO : status,
 				   "cannot write the output: %s", strerror(errno));

@@ -100,6 +100,7 @@ static bool why_listed(const struct mr_rule *r, const char *user)
 
 struct login {
 	const struct mr_why_query *q;
+	const char *user; /* NULL: whoever is let in first */
 	bool permitted, banned;
 	json_t *names; /* domains of the `allow name` rules that stand before the decision */
 	json_t *passed_over; /* rules that only the login layer asks */
@@ -126,11 +127,10 @@ static const struct mr_rule *why_login_rules(struct login *l, const struct mr_ru
 		}
 		if (r->action != MR_ALLOW && (named || r->users)) {
 			json_array_append_new(l->passed_over, why_rule(l->q->policy, r, s));
-			if (named || !l->q->user || !why_listed(r, l->q->user))
+			if (named || !l->user || !why_listed(r, l->user))
 				continue;
 		}
-		*allow = r->action == MR_ALLOW &&
-			 (!r->users || !l->q->user || why_listed(r, l->q->user));
+		*allow = r->action == MR_ALLOW && (!r->users || !l->user || why_listed(r, l->user));
 		return r;
 	}
 	return NULL;
@@ -146,38 +146,63 @@ static bool why_default(const struct mr_service *s)
 	return s->has_default ? s->default_allow : !written;
 }
 
+/* The service's list and then `global`; *by is the rule that decided, *of its service. */
+static bool why_login_read(struct login *l, const struct mr_service *s, const struct mr_rule **by,
+			   const struct mr_service **of)
+{
+	const struct mr_policy *p = l->q->policy;
+	const struct mr_rule *global;
+	bool allow = why_default(s);
+
+	*of = s;
+	*by = why_login_rules(l, s->rules, s->n_rules, s, &allow);
+	if (!allow || s->noglobal)
+		return allow;
+	global = why_login_rules(l, p->global, p->n_global, NULL, &allow);
+	if (!allow) {
+		*by = global;
+		*of = NULL;
+	}
+	return allow;
+}
+
+static json_t *why_login_user(const struct mr_why_query *q, const struct mr_service *s,
+			      bool permitted, bool banned)
+{
+	struct login l = { q, q->user, permitted, banned, json_array(), json_array() };
+	const struct mr_service *of;
+	const struct mr_rule *by;
+	bool allow;
+
+	allow = why_login_read(&l, s, &by, &of);
+	json_decref(l.names);
+	json_decref(l.passed_over);
+	return json_pack("{s:o,s:s,s:o}", "name", mr_report_text(q->user), "verdict",
+			 allow ? "allow" : "deny", "rule", why_rule(q->policy, by, of));
+}
+
 /* {"users","names","noauth",…}: what a login would still be asked where the packet passes. */
 static json_t *why_login(const struct mr_why_query *q, const struct mr_service *s,
 			 const struct mr_match *m, bool permitted, bool banned)
 {
-	struct login l = { q, permitted, banned, json_array(), json_array() };
-	bool named = m->rule && m->rule->source.kind == MR_SOURCE_NAME;
-	const struct mr_rule *limits = m->rule && m->rule->users		 ? m->rule
-				       : m->global_rule && m->global_rule->users ? m->global_rule
-										 : NULL;
-	const struct mr_rule *decided, *by_global = NULL;
-	bool allow = why_default(s);
+	struct login l = { q, NULL, permitted, banned, json_array(), json_array() };
+	bool named = m->rule && m->rule->source.kind == MR_SOURCE_NAME, allow;
+	const struct mr_rule *limits = m->rule && m->rule->users ? m->rule : m->global_rule;
+	const struct mr_service *of;
+	const struct mr_rule *by;
 	json_t *o;
 
-	decided = why_login_rules(&l, s->rules, s->n_rules, s, &allow);
-	if (allow && !s->noglobal)
-		by_global =
-			why_login_rules(&l, q->policy->global, q->policy->n_global, NULL, &allow);
+	allow = why_login_read(&l, s, &by, &of);
 	o = json_pack("{s:o,s:o,s:b}", "users",
 		      limits ? why_strings(limits->users, limits->n_users) : json_null(), "names",
 		      named ? json_incref(l.names) : json_null(), "noauth",
 		      m->rule && m->rule->noauth);
-	if (named) /* the names do not fit: the rest of the list decides */
+	if (named) /* where no name fits, the rest of the list decides */
 		json_object_set_new(o, "otherwise", json_string(allow ? "allow" : "deny"));
 	if (json_array_size(l.passed_over))
 		json_object_set(o, "passed_over", l.passed_over);
 	if (q->user)
-		json_object_set_new(o, "user",
-				    json_pack("{s:o,s:s,s:o}", "name", mr_report_text(q->user),
-					      "verdict", allow ? "allow" : "deny", "rule",
-					      by_global && !allow
-						      ? why_rule(q->policy, by_global, NULL)
-						      : why_rule(q->policy, decided, s)));
+		json_object_set_new(o, "user", why_login_user(q, s, permitted, banned));
 	json_decref(l.names);
 	json_decref(l.passed_over);
 	return o;

@@ -34,13 +34,16 @@ static void print_verdict(const json_t *why, FILE *out)
 	};
 	const char *verdict = print_string(why, "verdict"), *text = verdict;
 	const char *service = print_string(why, "service");
+	bool would = *service && !json_is_true(json_object_get(why, "enforced")) &&
+		     strcmp(verdict, "allow") != 0;
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(texts); i++)
 		if (strcmp(texts[i].verdict, verdict) == 0)
 			text = texts[i].text;
-	fprintf(out, "%s at %s port %lld: %s\n", print_string(why, "address"),
+	fprintf(out, "%s at %s port %lld: %s%s\n", print_string(why, "address"),
 		*service ? service : "no service,",
-		(long long)json_integer_value(json_object_get(why, "port")), text);
+		(long long)json_integer_value(json_object_get(why, "port")),
+		would ? "would be " : "", text);
 	if (*print_string(why, "other_destination"))
 		fprintf(out, "  to       not a destination of %s: not filtered\n",
 			print_string(why, "other_destination"));
@@ -83,14 +86,14 @@ static void print_entry(const json_t *why, FILE *out)
 		fprintf(out, "  entry    %s, pretended\n", print_string(e, "kind"));
 }
 
-static void print_list(const json_t *list, FILE *out)
+static void print_list(const json_t *list, const char *tail, FILE *out)
 {
 	const json_t *s;
 	size_t i;
 
 	json_array_foreach (list, i, s)
 		fprintf(out, "%s%s", i ? ", " : " ", json_string_value(s) ?: "");
-	fputc('\n', out);
+	fprintf(out, "%s\n", tail);
 }
 
 static void print_login(const json_t *why, FILE *out)
@@ -100,12 +103,15 @@ static void print_login(const json_t *why, FILE *out)
 
 	if (json_is_array(json_object_get(l, "users"))) {
 		fputs("  login    only", out);
-		print_list(json_object_get(l, "users"), out);
+		print_list(json_object_get(l, "users"), "", out);
 	}
 	if (json_is_array(json_object_get(l, "names"))) {
-		fprintf(out, "  login    otherwise %s; only clients named",
-			print_string(l, "otherwise"));
-		print_list(json_object_get(l, "names"), out);
+		fputs("  login    clients named", out);
+		print_list(json_object_get(l, "names"),
+			   strcmp(print_string(l, "otherwise"), "allow") == 0
+				   ? "; others by the rules behind it"
+				   : "; others are refused",
+			   out);
 	}
 	json_array_foreach (json_object_get(l, "passed_over"), i, r) {
 		fprintf(out, "  login    asks %s", print_string(r, "text"));
@@ -133,8 +139,7 @@ int mr_why_print(const json_t *why, FILE *out)
 	print_entry(why, out);
 	print_login(why, out);
 	if (strcmp(mode, "shadow") == 0)
-		fputs("  shadow   not enforced: what would be refused passes, and is counted\n",
-		      out);
+		fputs("  shadow   not enforced: everybody passes, refusals are counted\n", out);
 	else if (strcmp(mode, "off") == 0)
 		fputs("  off      not enforced: the service is not filtered at all\n", out);
 	return ferror(out) ? -EIO : 0;

@@ -206,7 +206,8 @@ static void test_entries(void **state)
 	expect(w, "198.51.100.7", "smtp",
 	       "{\"address\":\"198.51.100.7\",\"service\":\"smtp\",\"port\":25,\"layer\":"
 	       "\"packet\","
-	       "\"verdict\":\"deny\",\"enforced\":true,\"rule\":{\"file\":\"test.conf\",\"line\":10,"
+	       "\"verdict\":\"deny\",\"enforced\":true,\"rule\":{\"file\":\"test.conf\",\"line\":"
+	       "10,"
 	       "\"text\":\"deny banned\",\"implied\":true},\"global_rule\":null,\"set\":null,"
 	       "\"entry\":{\"kind\":\"ban\",\"expires_in\":null}," NO_LOGIN
 	       ",\"mode\":\"enforce\"}");
@@ -346,7 +347,7 @@ static void test_print(void **state)
 		"  login    asks deny … users  (test.conf:20)\n"
 		"  user     nobody: login refused\n"
 		"  by       allow … users  (test.conf:21)\n"
-		"  shadow   not enforced: what would be refused passes, and is counted\n");
+		"  shadow   not enforced: everybody passes, refusals are counted\n");
 	printed(w, "8080",
 		"198.51.100.7 at no service, port 8080: allowed\n"
 		"  port     of no service in the file: not filtered\n");
