@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# unit.sh - the daemon as its own user under a real systemd, by the units that are installed: start,
+# sandbox, reload with a good and a faulty file, watchdog, crash, stop, reboot, detach, uninstall.
+set -u
+here=$(dirname "$(readlink -f "$0")")
+top=$(readlink -f "$here/../..")
+MR_BUILD=${MR_BUILD:-build}
+case $MR_BUILD in /*) ;; *) MR_BUILD=$top/$MR_BUILD ;; esac
+box=$here/box
+tests=0 failures=0 finished=''
+
+why=$("$box" probe) || { echo "1..0 # SKIP ${why#skip: }" && exit 77; }
+for f in mailreeve mailreeved tests/net/mrnet; do
+	[ -x "$MR_BUILD/$f" ] || { echo "1..0 # SKIP $MR_BUILD/$f is not built (make tests)" && exit 77; }
+done
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/mr-boot-$$.XXXXXX") || exit 1
+B=$work/box
+cleanup() {
+	trap '' INT TERM
+	[ -n "$finished" ] || echo "Bail out! ended early"
+	[ ! -e "$B" ] || "$box" stop "$B"
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+ok() {
+	local text=$1 out
+	shift
+	tests=$((tests + 1))
+	if out=$("$@" 2>&1); then
+		echo "ok $tests - $text"
+		return 0
+	fi
+	failures=$((failures + 1))
+	echo "not ok $tests - $text"
+	printf '%s\n' "command: $*" "$out" | head -20 | sed 's/^/#   /'
+	return 1
+}
+is() { ok "$1: $2" test "$2" = "$3" || echo "#   got: $3"; }
+not() { ! "$@"; }
+within() {
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+inside() { "$box" exec "$B" "$@"; }
+prop() { inside systemctl show -P "$1" mailreeve; }
+prop_is() { [ "$(prop "$1")" = "$2" ]; }
+tries() { inside ip netns exec world /usr/lib/mrnet connect "$1" 10.77.0.1 "$2" | cut -d' ' -f1; }
+tries_is() { [ "$(tries "$2" "$3")" = "$1" ]; }
+journal() { inside journalctl --no-pager -u mailreeve -o cat "$@"; }
+config() { inside sh -c 'cat >/etc/mailreeve/mailreeve.conf'; }
+
+ok "make install" make -s -C "$top" B="$MR_BUILD" DESTDIR="$work/seed" prefix=/usr install
+cp "$MR_BUILD/tests/net/mrnet" "$work/seed/usr/lib/mrnet"
+unit=$work/seed/usr/lib/systemd/system/mailreeve.service
+mkdir -p "$work/seed/etc/systemd/system/mailreeve.service.d"
+# short times for a test; everything else is the unit as it is installed
+printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\nRestartSec=300ms\n' \
+	>"$work/seed/etc/systemd/system/mailreeve.service.d/test.conf"
+"$box" start "$B" "$work/seed" || { failures=1 && echo "not ok - the box boots"; }
+
+ok "the installed file is good" inside mailreeve check
+ok "the units are understood" inside systemd-analyze verify --man=no --recursive-errors=no \
+	/usr/lib/systemd/system/mailreeve.service '/usr/lib/systemd/system/run-mailreeve\x2dbpf.mount'
+ok "exposure is below 2.0" systemd-analyze security --offline=true --threshold=19 "$unit"
+
+inside sh -ec 'ip link add b0 type veth peer name c0
+	ip netns add world
+	ip link set c0 netns world
+	ip addr add 10.77.0.1/24 dev b0
+	ip link set b0 up
+	ip route add default via 10.77.0.2
+	ip -n world addr add 10.77.0.2/24 dev c0
+	for a in 192.0.2.10 198.51.100.66 203.0.113.5; do ip -n world addr add $a/32 dev c0; done
+	ip -n world link set c0 up'
+inside systemd-run -q --unit=server /usr/lib/mrnet serve 25 587
+config <<-'C'
+	interface b0;
+	service smtp { deny 198.51.100.0/24; allow any; }
+	service submission { allow 192.0.2.0/24; allow permitted; }
+C
+ok "the server answers" within 5 tries_is open 198.51.100.66 25
+
+ok "systemctl start" inside systemctl start mailreeve
+is "active when start returned" running "$(prop SubState)"
+ok "STATUS= says what is guarded" prop_is StatusText "$(prop StatusText | grep b0)"
+echo "# $(prop StatusText)"
+ok "enabled before the network" inside systemctl enable mailreeve
+pid=$(prop MainPID)
+is "its own user" mailreeve "$(inside ps -o user= -p "$pid" | tr -d ' ')"
+ok "three capabilities and no more" inside grep -q 'CapEff:.000000c000001000' "/proc/$pid/status"
+ok "no new privileges" inside grep -q 'NoNewPrivs:.1' "/proc/$pid/status"
+ok "a seccomp filter" inside grep -q 'Seccomp:.2' "/proc/$pid/status"
+is "bpffs of its own, mode" 700 "$(inside stat -c %a /run/mailreeve-bpf)"
+is "a denied source" timeout "$(tries 198.51.100.66 25)"
+is "an allowed source" open "$(tries 203.0.113.5 25)"
+is "unmatched" timeout "$(tries 203.0.113.5 587)"
+ok "a permit" inside mailreeve permit add 203.0.113.5 --ttl 10m
+is "opens" open "$(tries 203.0.113.5 587)"
+ok "nobody has no say" not inside setpriv --reuid=nobody --regid=nogroup --clear-groups mailreeve ban flush
+ok "the group has" inside setpriv --reuid=nobody --regid=nogroup --groups=mailreeve mailreeve status
+
+config <<-'C'
+	interface b0;
+	service smtp { allow any; }
+	service submission { allow 192.0.2.0/24; allow permitted; }
+C
+ok "reload with a good file" inside systemctl reload mailreeve
+is "takes effect" open "$(tries 198.51.100.66 25)"
+printf 'interface b0;\nservice smtp { deny any; }\nnonsense;\n' | config
+ok "reload with a faulty file fails" not inside systemctl reload mailreeve
+is "the service goes on" running "$(prop SubState)"
+is "the policy too" open "$(tries 203.0.113.5 25)"
+ok "the journal has the fault" within 3 sh -c "'$box' exec '$B' journalctl --no-pager -u mailreeve | grep -q mailreeve.conf:3"
+config <<-'C'
+	interface b0;
+	service smtp { deny 198.51.100.0/24; allow any; }
+	service submission { allow 192.0.2.0/24; allow permitted; }
+C
+ok "reload with a good one" inside systemctl reload mailreeve
+
+inside kill -STOP "$(prop MainPID)"
+ok "watchdog: a daemon that hangs is replaced" within 15 prop_is NRestarts 1
+is "watchdog: meanwhile the filter stands" timeout "$(tries 198.51.100.66 25)"
+ok "watchdog: and it runs again" within 10 prop_is SubState running
+ok "watchdog: in the journal" within 3 sh -c "'$box' exec '$B' journalctl --no-pager -u mailreeve | grep -qi watchdog"
+inside kill -KILL "$(prop MainPID)"
+is "crash: the filter stands" timeout "$(tries 198.51.100.66 25)"
+is "crash: the permit holds" open "$(tries 203.0.113.5 587)"
+ok "crash: it is started again" within 15 prop_is NRestarts 2
+ok "crash: and runs" within 10 prop_is SubState running
+is "the permit is still known" 203.0.113.5 "$(inside mailreeve permit list --json | jq -r .address)"
+
+ok "systemctl stop" inside systemctl stop mailreeve
+is "stopped cleanly" success "$(prop Result)"
+is "the filter stands" timeout "$(tries 198.51.100.66 25)"
+inside mailreeve status >"$work/out" 2>&1
+ok "status works without the daemon" grep -q b0 "$work/out"
+ok "systemctl start again" inside systemctl start mailreeve
+is "the permit is still known" 203.0.113.5 "$(inside mailreeve permit list --json | jq -r .address)"
+
+# a reboot: what is in /run is gone, the state directory is not
+ok "stop" inside systemctl stop mailreeve
+ok "the bpffs goes, and with it the filter" inside systemctl stop 'run-mailreeve\x2dbpf.mount'
+inside rm -rf /run/mailreeve
+ok "nothing is filtered" within 3 tries_is open 198.51.100.66 25
+ok "start, as after a reboot" inside systemctl start mailreeve
+is "guarded" timeout "$(tries 198.51.100.66 25)"
+is "the permit outlived it" open "$(tries 203.0.113.5 587)"
+
+ok "detach" inside mailreeve detach
+is "is the way out" open "$(tries 198.51.100.66 25)"
+ok "attach" inside mailreeve attach
+is "and in again" timeout "$(tries 198.51.100.66 25)"
+ok "stop" inside systemctl stop mailreeve
+ok "detach without the daemon" inside mailreeve detach
+is "is the way out, too" open "$(tries 198.51.100.66 25)"
+ok "the journal has fields to search by" sh -c "'$box' exec '$B' journalctl --no-pager -u mailreeve -o json | grep -q MAILREEVE_"
+journal -p warning | tail -20 | sed 's/^/# journal: /'
+ok "uninstall" make -s -C "$top" B="$MR_BUILD" DESTDIR="$work/seed" prefix=/usr uninstall
+is "leaves no program, unit or page" "" "$(find "$work/seed/usr" -name '*mailreeve*' -not -type d)"
+is "leaves the configuration" mailreeve.conf "$(ls "$work/seed/etc/mailreeve")"
+echo "1..$tests"
+finished=1
+[ $failures = 0 ]
+exit
