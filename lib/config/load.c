@@ -158,7 +158,7 @@ int mr_config_load(const char *path, struct mr_files *files, const struct mr_hos
 	if (r == 0)
 		r = finish(p);
 	if (r < 0)
-		return r;
+		return r == -E2BIG ? -EINVAL : r;
 	*out = MR_TAKE_PTR(p->policy);
 	for (size_t i = 0; i < (*out)->n_files; i++)
 		free(p->text[i].owned);

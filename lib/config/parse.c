@@ -268,6 +268,10 @@ static int statements(struct mr_parser *p, struct mr_block *b, const struct mr_t
 	while (r == 0) {
 		unsigned int depth = p->depth;
 
+		if (p->findings->errors >= MR_ERRORS_STOP) {
+			r = -E2BIG;
+			break;
+		}
 		if (p->token.kind == MR_TOKEN_END || (open && back_at_top(p))) {
 			if (open)
 				mr_parse_fail(p, open, "add \"}\" where the block should end",

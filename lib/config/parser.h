@@ -16,6 +16,7 @@
 #include "../arena.h"
 
 #define MR_TOKEN_MAX   1024 /* bytes; the longest thing worth naming is a path */
+#define MR_ERRORS_STOP 1000 /* errors after which a load gives up: this is no configuration */
 #define MR_CONFIGS_MAX 1024 /* configuration files of one load: include trees stay finite */
 #define MR_FILES_MAX   65535 /* files of one load: an item's file is a uint16_t */
 #define MR_USERS_MAX   65536 /* words of one list */
