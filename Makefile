@@ -97,6 +97,7 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 -include Makefile.install
+include Makefile.bench
 
 clean:
 	$(Q)rm -rf build build-san
