@@ -5,9 +5,8 @@
  * Needs root.  Works in a network and a mount namespace of its own, with a bpffs on a temporary
  * directory, so nothing is left behind however it ends.  Every verdict is the program's own.
  */
+#include "_hand.h"
 #include "_shape.h"
-
-#include <mailreeve/kernel.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,65 +24,17 @@
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 
-#define OFFICE	"192.0.2.10" /* what generation 1 refuses */
-#define ROAMER	"198.51.100.10" /* what generation 2 refuses */
-#define OUR_MX	"203.0.113.25"
-#define SERVICE 7 /* the id of smtp */
+#define OFFICE "192.0.2.10" /* what generation 1 refuses */
+#define ROAMER "198.51.100.10" /* what generation 2 refuses */
+#define OUR_MX "203.0.113.25"
 
 static char dir[] = "/tmp/mr-test-kernel-XXXXXX"; /* the one thing set once, in main() */
 
-/* --- a policy by hand: one service, one deny rule ----------------------------------------------
- */
-
-struct hand {
-	struct mr_service smtp;
-	struct mr_policy policy;
-	struct mr_image image;
-	uint64_t cells[2];
-	struct mr_flat4 v4;
-	struct mr_flat6 v6;
-	uint8_t reachable[2];
-	uint16_t counter[MR_RULES_MAX + 1];
-	struct mr_generation_spec spec;
-};
-
-static void hand_make(struct hand *h, uint64_t number, const char *denied, enum mr_index_mode index)
-{
-	struct mr_prefix p;
-
-	memset(h, 0, sizeof(*h));
-	assert_int_equal(mr_prefix_parse(denied, strlen(denied), &p), 0);
-	h->smtp = (struct mr_service){ .name = "smtp", .ports = { 25 }, .n_ports = 1 };
-	h->policy = (struct mr_policy){ .services = &h->smtp, .n_services = 1, .index = index };
-	h->policy.permit.ipv6_prefix = 128;
-	h->policy.ban.ipv6_prefix = 64;
-	h->cells[1] = 0x0001000100010001ULL * MR_OUTCOME(1, MR_DENY);
-	h->v4 = (struct mr_flat4){ mr_addr_v4(&p.addr), 1, (uint8_t)(p.plen - 96), 0 };
-	h->v6 = (struct mr_flat6){ 0x20010db800000000ULL, 0, 1, 32, { 0 } };
-	h->image = (struct mr_image){ .columns = 1,
-				      .service = { &h->smtp },
-				      .cells = h->cells,
-				      .classes = 2,
-				      .v4 = &h->v4,
-				      .v6 = &h->v6,
-				      .n4 = 1,
-				      .n6 = 1,
-				      .reachable = h->reachable };
-	h->counter[1] = 42;
-	h->spec = (struct mr_generation_spec){ .policy = &h->policy,
-					       .image = &h->image,
-					       .number = number,
-					       .service_id = { SERVICE },
-					       .rule_counter = h->counter };
-}
-
 static void fill(struct mr_kernel *k, uint64_t number, const char *denied, enum mr_index_mode index)
 {
-	_free_ struct hand *h = malloc(sizeof(*h));
 	struct mr_error e = { "" };
 
-	hand_make(h, number, denied, index);
-	if (mr_generation_fill(k, &h->spec, &e) < 0)
+	if (hand_fill(k, number, denied, index, &e) < 0)
 		fail_msg("%s", e.text);
 }
 
@@ -223,7 +174,7 @@ static uint64_t rule_hits(struct mr_kernel *k)
 	static struct mr_count c[MR_COUNTERS_MAX];
 
 	assert_int_equal(mr_counters_rules(k, c), 0);
-	return c[42].packets;
+	return c[HAND_COUNTER].packets;
 }
 
 /* A test that failed may have left its devices. */
@@ -266,7 +217,7 @@ static void test_flip(void **s)
 	assert_int_equal(mr_generation_memory(k, bytes), 0);
 	assert_true(bytes[0] > 0 && bytes[1] > 0);
 	assert_true(rule_hits(k) >= 6);
-	assert_int_equal(mr_counters_reset_rule(k, 42), 0);
+	assert_int_equal(mr_counters_reset_rule(k, HAND_COUNTER), 0);
 	assert_int_equal(rule_hits(k), 0);
 }
 
@@ -282,7 +233,7 @@ static void test_fill_fails(void **s)
 	(void)s;
 	fill(k, 1, OFFICE "/32", MR_INDEX_AUTO);
 	assert_int_equal(mr_generation_flip(k), 0);
-	hand_make(h, 2, ROAMER "/32", MR_INDEX_AUTO);
+	assert_int_equal(hand_make(h, 2, ROAMER "/32", MR_INDEX_AUTO), 0);
 	for (uint32_t i = 0; i <= MR_TO_MAX; i++)
 		to[i] = mr_addr_from4(0xcb007100 + i);
 	h->smtp.to = to;
@@ -601,7 +552,7 @@ static void test_runs(void **s)
 	}
 	assert_int_equal(mr_test_run(k, false, frame, sizeof(frame), &d, NULL, NULL), 0);
 	assert_int_equal(d.why, MR_WHY_DENY);
-	assert_int_equal(d.service, SERVICE);
+	assert_int_equal(d.service, HAND_SERVICE);
 	assert_int_equal(d.rule, 1);
 	/* the same without its Ethernet header */
 	for (size_t len = 0; len <= n - 14; len++) {
