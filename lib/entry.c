@@ -191,7 +191,8 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 	struct mr_entry m = *v;
 	int r;
 
-	if (kind == MR_BAN && plen6 < 128 && !mr_addr_is4(a) && holds_permit(b, a, now))
+	if (kind == MR_BAN && plen6 < 128 && !mr_addr_is4(a) &&
+	    (v->plen == 128 || holds_permit(b, a, now)))
 		plen6 = 128;
 	k = mr_entry_key(a, plen6);
 	m.plen = entry_plen(a, plen6);

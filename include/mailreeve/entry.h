@@ -44,7 +44,8 @@ int mr_book_adopt(struct mr_book *b, enum mr_entry_kind kind, const struct mr_en
 /* The key of an address: mapped IPv4 as it is, IPv6 cut to plen6. */
 struct mr_entry_key mr_entry_key(const struct mr_addr *a, uint8_t plen6);
 
-/* Adds or extends.  `v` carries expires, granted, services, user, origin; plen is set here.
+/* Adds or extends.  `v` carries expires, granted, services, user, origin; plen is set here (128 on
+ * the way in: a ban of exactly this address, even where bans are wider).
  * -E2BIG: permits full.  A ban whose prefix holds a live permit falls back to the single address.
  */
 int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,

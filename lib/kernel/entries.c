@@ -49,3 +49,12 @@ int mr_entries_read(struct mr_kernel *k, enum mr_entry_kind kind, struct mr_entr
 	*n = count;
 	return 0;
 }
+
+uint32_t mr_entries_max(struct mr_kernel *k, enum mr_entry_kind kind)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int fd = k->map[kind == MR_PERMIT ? MR_MAP_PERMITS : MR_MAP_BANS];
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.max_entries;
+}

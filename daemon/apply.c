@@ -1,0 +1,754 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * apply.c - jobs: their order, the flip, what is active and what is previous (apply.h).
+ *
+ * Everything here runs on the main thread and takes no time worth speaking of; prepare.c has what
+ * does.  A job that fails leaves the active policy, the book and the devices as they are, and says
+ * why to who asked and to the log.  Called by the control methods, netlink.c, the confirm timer and
+ * main.
+ */
+#include "apply.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <string.h>
+
+#define ROLLBACK_RETRY_US 5000000 /* a roll-back that failed is tried again after so long */
+
+static void jobs_next(struct mr_manager *m);
+static void job_prepared(void *arg);
+static void job_loaded(void *arg);
+static void job_kept(void *arg);
+
+/* --- lives and jobs --------------------------------------------------------------------------- */
+
+struct mr_live *mr_live_new(void)
+{
+	return calloc(1, sizeof(struct mr_live));
+}
+
+void mr_live_free(struct mr_live *l)
+{
+	if (!l)
+		return;
+	mr_policy_free(l->policy);
+	mr_host_free(l->host);
+	free(l->service_id);
+	free(l->rule_counter);
+	json_decref(l->json);
+	free(l);
+}
+
+void mr_job_free(struct mr_job *j)
+{
+	if (!j)
+		return;
+	if (!j->borrowed)
+		mr_live_free(j->live);
+	mr_host_free(j->host);
+	mr_files_clear(&j->files);
+	mr_findings_clear(&j->findings);
+	mr_image_free(j->image);
+	json_decref(j->json);
+	free(j->json_text);
+	free(j->policy_config);
+	free(j->why);
+	free(j->rule_counter);
+	free(j->service_id);
+	free(j->fresh);
+	free(j->ids_text);
+	free(j->state_error);
+	free(j->text);
+	free(j);
+}
+
+static void answer(struct mr_job *j, const char *error, const char *message)
+{
+	mr_job_reply reply = j->reply;
+
+	j->reply = NULL;
+	if (reply)
+		reply(j->m, j, error, message, j->userdata);
+}
+
+void mr_jobs_clear(struct mr_manager *m)
+{
+	while (m->job || m->queue) {
+		struct mr_job *j = m->job ? MR_TAKE_PTR(m->job) : m->queue;
+
+		if (j == m->queue)
+			m->queue = j->next;
+		answer(j, MR_BUS_ERROR_BUSY, "mailreeved is stopping");
+		mr_job_free(j);
+	}
+}
+
+json_t *mr_job_summary(const struct mr_job *j)
+{
+	json_t *risks = json_array(), *notes = json_array();
+
+	for (size_t i = 0; i < j->findings.n; i++) {
+		const struct mr_finding *f = &j->findings.list[i];
+
+		if (f->grade != MR_ERROR)
+			json_array_append_new(f->grade == MR_RISK ? risks : notes,
+					      mr_report_finding(f));
+	}
+	return json_pack("{s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:b,s:o,s:o,s:o}", "generation",
+			 (json_int_t)j->generation, "seconds", j->seconds, "prefixes4",
+			 (json_int_t)j->prefixes4, "prefixes6", (json_int_t)j->prefixes6, "classes",
+			 (json_int_t)j->classes, "rules", (json_int_t)j->live->policy->n_numbered,
+			 "services",
+			 (json_int_t)json_array_size(json_object_get(j->live->json, "services")),
+			 "changed", j->changed, "confirm",
+			 j->confirm_us ? json_real((double)j->confirm_us / 1e6) : json_null(),
+			 "risks", risks, "notes", notes);
+}
+
+/* --- the queue -------------------------------------------------------------------------------- */
+
+static bool by_hand(enum mr_job_kind kind)
+{
+	return kind == MR_JOB_APPLY || kind == MR_JOB_UNDO;
+}
+
+int mr_job_submit(struct mr_manager *m, enum mr_job_kind kind, uint64_t confirm_us,
+		  mr_job_reply reply, void *userdata)
+{
+	struct mr_job **end = &m->queue, *j;
+
+	if (m->stopping)
+		return -EBUSY;
+	if (by_hand(kind) && m->job && by_hand(m->job->kind) && !m->job->flipped)
+		return -EBUSY;
+	for (; *end; end = &(*end)->next) {
+		if (by_hand(kind) && by_hand((*end)->kind))
+			return -EBUSY;
+		if ((*end)->kind == kind && kind == MR_JOB_FACTS)
+			return 0; /* the one that waits will see the same facts */
+	}
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	*j = (struct mr_job){ .m = m,
+			      .kind = kind,
+			      .reply = reply,
+			      .userdata = userdata,
+			      .confirm_us = confirm_us,
+			      .config = m->options.config,
+			      .state_dir = m->options.state_dir,
+			      .kernel = m->kernel,
+			      .changed = kind != MR_JOB_FACTS };
+	*end = j;
+	jobs_next(m);
+	return 0;
+}
+
+static void run(struct mr_job *j, mr_work_fn work, mr_work_fn done)
+{
+	if (j->m->starting) {
+		work(j);
+		done(j);
+		return;
+	}
+	if (mr_worker_run(j->m->worker, work, done, j) < 0) {
+		j->r = -ENOMEM;
+		done(j);
+	}
+}
+
+static void job_end(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	m->job = NULL;
+	mr_job_free(j);
+	malloc_trim(0); /* a big policy's parts go back to the system, not to our peak */
+	mr_manager_notify(m);
+	jobs_next(m);
+}
+
+/* --- the confirm timer ------------------------------------------------------------------------ */
+
+static int on_trial_over(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	if (m->trial)
+		mr_job_submit(m, MR_JOB_ROLLBACK, 0, NULL, NULL);
+	return 0;
+}
+
+static void trial_arm(struct mr_manager *m, uint64_t at_us)
+{
+	m->trial_timer = sd_event_source_disable_unref(m->trial_timer);
+	if (sd_event_add_time(m->event, &m->trial_timer, CLOCK_BOOTTIME, at_us, 1000, on_trial_over,
+			      m) < 0)
+		mr_log(&m->log, LOG_CRIT, "the roll-back timer cannot be set: confirm or undo");
+}
+
+static void trial_end(struct mr_manager *m)
+{
+	m->trial = false;
+	m->trial_timer = sd_event_source_disable_unref(m->trial_timer);
+}
+
+/* --- failure ---------------------------------------------------------------------------------- */
+
+static const char *what(const struct mr_job *j)
+{
+	static const char *const names[] = {
+		[MR_JOB_START] = "start",     [MR_JOB_APPLY] = "apply",
+		[MR_JOB_UNDO] = "undo",	      [MR_JOB_ROLLBACK] = "roll-back",
+		[MR_JOB_FACTS] = "recompile", [MR_JOB_CONFIRM] = "confirm",
+	};
+
+	return names[j->kind];
+}
+
+/* The file, and what was applied before it, are no use: whatever filters, filters on. */
+static void start_failed(struct mr_job *j, const char *text)
+{
+	struct mr_manager *m = j->m;
+
+	m->config_error = j->why ? MR_TAKE_PTR(j->why) : strdup(text);
+	mr_log_with(&m->log, LOG_ERR,
+		    ({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }), "%s%s%s",
+		    m->config_error ? m->config_error : text, m->config_error ? "\n" : "", text);
+	job_end(j);
+}
+
+static void job_failed(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	const char *name = j->error_name ? j->error_name : MR_BUS_ERROR_KERNEL;
+	const char *text = j->text && *j->text ? j->text
+			   : *j->error.text    ? j->error.text
+					       : strerror(-j->r);
+
+	if (j->kind == MR_JOB_START) {
+		start_failed(j, text);
+		return;
+	}
+	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_CRIT : LOG_ERR,
+		    ({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
+		    "%s failed, the policy in force stays:\n%s", what(j), text);
+	if (j->kind == MR_JOB_APPLY && strcmp(name, MR_BUS_ERROR_CONFIG) == 0) {
+		free(m->config_error);
+		m->config_error = strdup(text);
+	}
+	if (j->kind == MR_JOB_ROLLBACK && m->trial)
+		trial_arm(m, mr_boottime_ns() / 1000 + ROLLBACK_RETRY_US);
+	answer(j, name, text);
+	job_end(j);
+}
+
+static void job_refuse(struct mr_job *j, const char *name, const char *text)
+{
+	answer(j, name, text);
+	job_end(j);
+}
+
+/* --- begin ------------------------------------------------------------------------------------ */
+
+static bool same_facts(const struct mr_host *a, const struct mr_host *b)
+{
+	return a && b && mr_set_equal(&a->local, &b->local) &&
+	       mr_set_equal(&a->local_public, &b->local_public) &&
+	       mr_set_equal(&a->gateways, &b->gateways);
+}
+
+/* Does the spare slot hold exactly this policy, compiled with what is still true? */
+static bool spare_holds(const struct mr_manager *m, const struct mr_live *l)
+{
+	uint64_t number;
+
+	return mr_generation_spare(m->kernel, &number) && number == l->generation &&
+	       (!l->facts || same_facts(l->host, m->host));
+}
+
+static void flip(struct mr_job *j);
+
+/* Nothing was in force before the unconfirmed policy: back to nothing. */
+static void roll_back_to_nothing(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	uint64_t fingerprint = m->active->fingerprint;
+
+	trial_end(m);
+	mr_live_free(MR_TAKE_PTR(m->active));
+	mr_devices_reconcile(m, true);
+	mr_log_with(
+		&m->log, LOG_WARNING,
+		({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }, { "MAILREEVE_JOB", what(j) }),
+		"the policy was not confirmed, and there was none before it: detached, UNGUARDED");
+	j->flipped = true;
+	answer(j, NULL, NULL);
+	j->after = m->current;
+	j->after.trial = false;
+	j->after.withdrawn = fingerprint;
+	m->current = j->after;
+	run(j, mr_job_keep, job_kept);
+}
+
+static void begin_back(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	if (j->kind == MR_JOB_ROLLBACK && !m->trial) { /* confirmed, or superseded */
+		job_end(j);
+		return;
+	}
+	if (j->kind == MR_JOB_ROLLBACK && mr_boottime_ns() < m->trial_deadline) {
+		trial_arm(m, m->trial_deadline / 1000); /* a later apply moved the end */
+		job_end(j);
+		return;
+	}
+	if (m->previous) {
+		j->live = m->previous;
+		j->borrowed = true;
+		if (spare_holds(m, j->live)) {
+			j->same_slot = true;
+			j->generation = j->live->generation;
+			flip(j);
+			return;
+		}
+	} else if (m->trial) {
+		roll_back_to_nothing(j);
+		return;
+	} else if (*m->current.previous) {
+		memcpy(j->snapshot, m->current.previous, sizeof(j->snapshot));
+	} else {
+		job_refuse(j, MR_BUS_ERROR_NOTHING, "there is no previous policy to go back to");
+		return;
+	}
+	run(j, mr_job_prepare, job_prepared);
+}
+
+static void begin_confirm(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	if (!m->trial) {
+		job_refuse(j, MR_BUS_ERROR_NOTHING, "no policy waits to be confirmed");
+		return;
+	}
+	if (!*m->active->snapshot) {
+		job_refuse(j, MR_BUS_ERROR_KERNEL,
+			   "the policy could not be kept in the state directory (see the log), so "
+			   "a restart would lose it: mend that, then apply again");
+		return;
+	}
+	j->after = m->current;
+	memcpy(j->after.active, m->active->snapshot, sizeof(j->after.active));
+	memset(j->after.previous, 0, sizeof(j->after.previous));
+	if (m->previous)
+		memcpy(j->after.previous, m->previous->snapshot, sizeof(j->after.previous));
+	j->after.active_fingerprint = m->active->fingerprint;
+	j->after.applied_us = m->active->applied_us;
+	j->after.trial = false;
+	run(j, mr_job_prepare, job_prepared);
+}
+
+static void begin(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	j->began = mr_boottime_ns();
+	switch (j->kind) {
+	case MR_JOB_START:
+		memcpy(j->snapshot, m->current.active, sizeof(j->snapshot));
+		j->avoid = m->current.withdrawn;
+		break;
+	case MR_JOB_UNDO:
+		if (m->trial)
+			m->trial_deadline = 0;
+		/* fall through */
+	case MR_JOB_ROLLBACK:
+		begin_back(j);
+		return;
+	case MR_JOB_CONFIRM:
+		begin_confirm(j);
+		return;
+	case MR_JOB_FACTS:
+		if (!m->active || same_facts(m->active->host, m->host)) {
+			job_end(j);
+			return;
+		}
+		j->live = m->active;
+		j->borrowed = true;
+		break;
+	case MR_JOB_APPLY:
+		break;
+	}
+	run(j, mr_job_prepare, job_prepared);
+}
+
+static void jobs_next(struct mr_manager *m)
+{
+	if (m->job || !m->queue || m->stopping)
+		return;
+	m->job = m->queue;
+	m->queue = m->job->next;
+	m->job->next = NULL;
+	begin(m->job);
+}
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+static int number_services(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	const struct mr_policy *p = j->live->policy;
+	uint64_t held = mr_entries_held(m);
+	const struct mr_live *lives[] = { m->active, m->previous };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(lives); i++)
+		for (size_t s = 0; lives[i] && s < lives[i]->policy->n_services; s++)
+			if (lives[i]->service_id[s] < MR_SERVICES_MAX)
+				held |= 1ull << lives[i]->service_id[s];
+	for (size_t s = 0; s < p->n_services; s++) {
+		int id = mr_ids_find_service(m->ids, p->services[s].name);
+
+		if (id >= 0)
+			held |= 1ull << id;
+	}
+	j->service_id = malloc(p->n_services + 1);
+	if (!j->service_id)
+		return -ENOMEM;
+	memset(j->service_id, 0xff, p->n_services + 1);
+	for (size_t s = 0; s < p->n_services; s++) {
+		int r;
+
+		if (p->services[s].mode == MR_MODE_OFF)
+			continue;
+		r = mr_ids_service(m->ids, p->services[s].name, held, &j->service_id[s]);
+		if (r < 0)
+			return r;
+		held |= 1ull << j->service_id[s];
+	}
+	for (size_t c = 0; c < j->image->columns; c++)
+		j->spec.service_id[c] = j->service_id[j->image->service[c] - p->services];
+	return 0;
+}
+
+static int number_rules(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	const uint16_t *keep[2];
+	size_t n_keep[2], keeps = 0;
+	const struct mr_live *lives[] = { m->active, m->previous };
+
+	j->rule_counter = calloc(MR_RULES_MAX + 1, sizeof(*j->rule_counter));
+	j->fresh = calloc(1, MR_COUNTERS_MAX);
+	if (!j->rule_counter || !j->fresh)
+		return -ENOMEM;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(lives); i++) {
+		if (!lives[i])
+			continue;
+		keep[keeps] = lives[i]->rule_counter;
+		n_keep[keeps++] = lives[i]->policy->n_numbered;
+	}
+	return mr_ids_counters(m->ids, j->live->policy, j->generation, keep, n_keep, keeps,
+			       j->rule_counter, j->fresh);
+}
+
+static int number(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	int r;
+
+	j->generation = ++m->generations;
+	r = number_services(j);
+	if (r == 0)
+		r = number_rules(j);
+	if (r < 0)
+		return r;
+	j->spec.policy = j->live->policy;
+	j->spec.image = j->image;
+	j->spec.number = j->generation;
+	j->spec.rule_counter = j->rule_counter;
+	if (mr_ids_changes(m->ids) != m->ids_saved) {
+		j->ids_text = mr_ids_dump(m->ids);
+		j->ids_changes = mr_ids_changes(m->ids);
+	}
+	return 0;
+}
+
+/* Does the policy differ from the one in force, and is there something to go back to? */
+static int plan_change(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	if (j->kind != MR_JOB_APPLY)
+		return 0;
+	j->changed = !m->active || j->live->fingerprint != m->active->fingerprint;
+	if (!j->changed)
+		memcpy(j->live->snapshot, m->active->snapshot, sizeof(j->live->snapshot));
+	if (!j->changed && !m->trial)
+		j->confirm_us = 0; /* the same again: nothing to confirm */
+	if (!j->confirm_us)
+		return 0;
+	if (!m->trial && m->active && !*m->active->snapshot)
+		return mr_error(&j->error, -EIO,
+				"the policy in force could not be kept in the state directory (see "
+				"the log), so there would be nothing to roll back to after a "
+				"restart; mend that, or apply without --confirm");
+	j->marked = true;
+	j->mark = m->current;
+	j->mark.generation = j->generation;
+	j->mark.trial = true;
+	j->mark.trial_fingerprint = j->live->fingerprint;
+	return 0;
+}
+
+/* --- flip ------------------------------------------------------------------------------------- */
+
+static void log_flip(const struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	char number[24], confirm[64] = "";
+
+	snprintf(number, sizeof(number), "%" PRIu64, j->generation);
+	if (j->confirm_us)
+		snprintf(confirm, sizeof(confirm), "; rolls back in %.1f s unless confirmed",
+			 (double)j->confirm_us / 1e6);
+	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_WARNING : LOG_NOTICE,
+		    ({ "MESSAGE_ID",
+		       j->kind == MR_JOB_ROLLBACK ? MR_MSG_ROLLED_BACK : MR_MSG_GENERATION },
+		     { "MAILREEVE_GENERATION", number }, { "MAILREEVE_JOB", what(j) }),
+		    "%s: generation %s is active: %zu rules, %zu services%s%s", what(j), number,
+		    j->live->policy->n_numbered,
+		    json_array_size(json_object_get(j->live->json, "services")),
+		    j->kind == MR_JOB_ROLLBACK ? "; the policy before it was not confirmed" : "",
+		    confirm);
+}
+
+/* What current.json shall say, once the flip is done; changes the manager's idea with it. */
+static void plan_current(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	struct mr_current c = m->current;
+
+	c.generation = m->generations;
+	if (j->marked) {
+		c = j->mark;
+	} else if (j->kind != MR_JOB_FACTS || !m->trial) {
+		const struct mr_live *back = m->previous;
+
+		c.trial = false;
+		if (j->kind == MR_JOB_START && m->active->fingerprint != c.active_fingerprint)
+			memcpy(c.previous, c.active, sizeof(c.previous));
+		memcpy(c.active, m->active->snapshot, sizeof(c.active));
+		c.active_fingerprint = m->active->fingerprint;
+		c.applied_us = m->active->applied_us;
+		if (back)
+			memcpy(c.previous, back->snapshot, sizeof(c.previous));
+	}
+	j->after = c;
+	m->current = c;
+}
+
+/* Who is active and who is previous from now on.  Lives that nobody needs any more go. */
+static void change_roles(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	struct mr_live *old = m->active;
+	uint64_t withdrawn = 0;
+
+	switch (j->kind) {
+	case MR_JOB_START:
+		m->active = j->live;
+		break;
+	case MR_JOB_APPLY:
+		m->active = j->live;
+		if (m->trial || !j->changed) {
+			mr_live_free(old); /* never confirmed, or the same: no step of undo */
+		} else {
+			mr_live_free(m->previous);
+			m->previous = old;
+		}
+		trial_end(m);
+		if (j->confirm_us) {
+			m->trial = true;
+			m->trial_deadline = mr_boottime_ns() + j->confirm_us * 1000;
+			trial_arm(m, m->trial_deadline / 1000);
+		}
+		break;
+	case MR_JOB_UNDO:
+	case MR_JOB_ROLLBACK:
+		withdrawn = old ? old->fingerprint : 0;
+		m->active = j->live;
+		m->previous = old;
+		if (m->trial) {
+			mr_live_free(old); /* current.previous names what was before both */
+			m->previous = NULL;
+		}
+		trial_end(m);
+		break;
+	case MR_JOB_FACTS:
+	case MR_JOB_CONFIRM:
+		break;
+	}
+	j->borrowed = true; /* the manager's from now on */
+	if (j->kind != MR_JOB_FACTS && j->kind != MR_JOB_START)
+		m->current.withdrawn = withdrawn;
+}
+
+static void take_numbers(struct mr_job *j)
+{
+	struct mr_live *l = j->live;
+
+	if (j->same_slot) {
+		j->json_text = json_dumps(l->json, JSON_COMPACT);
+		return;
+	}
+	l->generation = j->generation;
+	free(l->service_id);
+	l->service_id = MR_TAKE_PTR(j->service_id);
+	free(l->rule_counter);
+	l->rule_counter = MR_TAKE_PTR(j->rule_counter);
+	mr_host_free(l->host);
+	l->host = MR_TAKE_PTR(j->host);
+	json_decref(l->json);
+	l->json = MR_TAKE_PTR(j->json);
+	if (j->files.n && !*l->snapshot)
+		snprintf(l->snapshot, sizeof(l->snapshot), "%" PRIu64, j->generation);
+	else
+		mr_files_clear(&j->files);
+	if (!j->files.n || !*l->snapshot)
+		j->files = (struct mr_files){ 0 };
+}
+
+/* Why something else than the file is in force, for the log and for status. */
+static void tell_reason(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	if (j->kind == MR_JOB_APPLY) {
+		free(MR_TAKE_PTR(m->config_error));
+		free(MR_TAKE_PTR(m->start_reason));
+	}
+	if (j->kind != MR_JOB_START || !j->fell_back)
+		return;
+	if (m->current.withdrawn != j->fallen_from)
+		m->config_error = strdup(j->why ? j->why : "unknown");
+	m->start_reason = MR_TAKE_PTR(j->why);
+	mr_log_with(&m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_FALLBACK }),
+		    "started with the policy that was applied last, NOT with %s:\n%s", j->config,
+		    m->start_reason ? m->start_reason : "");
+}
+
+static void flip(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	j->r = mr_entries_switch(m, j->live);
+	if (j->r < 0) {
+		mr_error(&j->error, j->r, "the generation could not be made active: %s",
+			 strerror(-j->r));
+		job_failed(j);
+		return;
+	}
+	j->flipped = true;
+	take_numbers(j);
+	if (j->kind != MR_JOB_FACTS)
+		j->live->applied_us = mr_realtime_us();
+	change_roles(j);
+	plan_current(j);
+	json_decref(MR_TAKE_PTR(m->adopted));
+	tell_reason(j);
+	if (j->kind != MR_JOB_FACTS)
+		m->detached = false;
+	mr_devices_reconcile(m, true);
+	j->seconds = (double)(mr_boottime_ns() - j->began) / 1e9;
+	if (j->kind != MR_JOB_FACTS)
+		log_flip(j);
+	mr_manager_notify(m);
+	answer(j, NULL, NULL);
+	run(j, mr_job_keep, job_kept);
+}
+
+/* --- the steps come back ---------------------------------------------------------------------- */
+
+static void confirmed(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+
+	m->current = j->after;
+	trial_end(m);
+	j->generation = m->active->generation;
+	mr_log_with(&m->log, LOG_NOTICE, ({ "MESSAGE_ID", MR_MSG_CONFIRMED }),
+		    "generation %" PRIu64 " is confirmed", j->generation);
+	answer(j, NULL, NULL);
+	job_end(j);
+}
+
+static void job_prepared(void *arg)
+{
+	struct mr_job *j = arg;
+
+	if (j->r == 0 && j->kind == MR_JOB_CONFIRM) {
+		confirmed(j);
+		return;
+	}
+	if (j->kind == MR_JOB_START) {
+		int r = mr_manager_open_kernel(j->m, j->r == 0 ? j->live->policy : NULL);
+
+		if (r < 0) {
+			j->m->fatal = r;
+			job_end(j);
+			return;
+		}
+		if (j->r == 0 && !j->fell_back &&
+		    j->live->fingerprint == j->m->current.active_fingerprint)
+			memcpy(j->live->snapshot, j->m->current.active, sizeof(j->live->snapshot));
+	}
+	if (j->r == 0)
+		j->r = number(j);
+	if (j->r == 0)
+		j->r = plan_change(j);
+	if (j->r < 0) {
+		job_failed(j);
+		return;
+	}
+	j->kernel = j->m->kernel;
+	run(j, mr_job_load, job_loaded);
+}
+
+static void job_loaded(void *arg)
+{
+	struct mr_job *j = arg;
+
+	if (j->ids_text && j->ids_changes)
+		j->m->ids_saved = j->ids_changes;
+	if (j->r < 0)
+		job_failed(j);
+	else
+		flip(j);
+}
+
+static void job_kept(void *arg)
+{
+	struct mr_job *j = arg;
+	struct mr_manager *m = j->m;
+
+	if (j->state_error)
+		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+			    "the state directory could not be written: %s.  The policy is in "
+			    "force, but a restart may not know of it; mend this, then apply again",
+			    j->state_error);
+	if (j->r < 0 && j->live == m->active && j->kind == MR_JOB_APPLY)
+		*j->live->snapshot = '\0';
+	job_end(j);
+}
+
+int mr_job_start(struct mr_manager *m)
+{
+	int r;
+
+	m->starting = true;
+	r = mr_job_submit(m, MR_JOB_START, 0, NULL, NULL);
+	m->starting = false;
+	return r < 0 ? r : m->fatal;
+}

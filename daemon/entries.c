@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * entries.c - the book of permits and bans, mirrored into the kernel's maps, swept, and switched
+ * from policy to policy.
+ *
+ * The kernel compares the expiry on every hit, so nothing here is needed for a permit to end on
+ * time; the sweep gives the memory back, some entries at a time.  The two flags in mr_state say
+ * that a map is not empty: set before the first entry goes in, cleared after the last went out.
+ * Called by the main thread.  A full permit map is told to who asked and to the log.
+ */
+#include "entry_file.h"
+#include "manager.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SWEEP_STEP   1024 /* entries a step: about 2 ms of map deletes */
+#define SWEEP_SLACK  100000 /* us; what is swept late is dead all the same */
+#define FULL_TOLD_NS 10000000000ull /* one message about a full map in so long */
+#define ADOPT_CHUNK  4096 /* entries a read from the kernel */
+
+/* --- the kernel's side ------------------------------------------------------------------------ */
+
+static uint32_t *live_flag(struct mr_manager *m, enum mr_entry_kind kind)
+{
+	struct mr_state *s = mr_kernel_state(m->kernel);
+
+	return kind == MR_PERMIT ? &s->permits_live : &s->bans_live;
+}
+
+static int book_put(enum mr_entry_kind kind, const struct mr_entry_key *k, const struct mr_entry *v,
+		    void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	__atomic_store_n(live_flag(m, kind), 1, __ATOMIC_RELEASE);
+	return mr_entries_put(m->kernel, kind, k, v);
+}
+
+static int book_del(enum mr_entry_kind kind, const struct mr_entry_key *k, void *userdata)
+{
+	struct mr_manager *m = userdata;
+	int r = mr_entries_delete(m->kernel, kind, k);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static const struct mr_book_ops book_ops = { book_put, book_del };
+
+/* --- timers ----------------------------------------------------------------------------------- */
+
+static int on_sweep(sd_event_source *s, uint64_t usec, void *userdata);
+
+static void arm_sweep(struct mr_manager *m, uint64_t next)
+{
+	if (m->stopping)
+		return;
+	m->sweep_timer = sd_event_source_disable_unref(m->sweep_timer);
+	if (next == UINT64_MAX)
+		return;
+	sd_event_add_time(m->event, &m->sweep_timer, CLOCK_BOOTTIME, next / 1000 + 1, SWEEP_SLACK,
+			  on_sweep, m);
+}
+
+static void clear_flags(struct mr_manager *m)
+{
+	struct mr_book_stats s;
+
+	mr_book_stats(m->book, &s);
+	if (!s.permits)
+		__atomic_store_n(live_flag(m, MR_PERMIT), 0, __ATOMIC_RELEASE);
+	if (!s.bans)
+		__atomic_store_n(live_flag(m, MR_BAN), 0, __ATOMIC_RELEASE);
+}
+
+static int on_sweep(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_manager *m = userdata;
+	uint64_t next = UINT64_MAX;
+	size_t dropped = 0;
+
+	if (mr_book_sweep(m->book, mr_boottime_ns(), SWEEP_STEP, &dropped, &next) < 0)
+		next = mr_boottime_ns() + 1000000000ull; /* the kernel would not: later */
+	clear_flags(m);
+	mr_entry_file_arm(m);
+	arm_sweep(m, next);
+	if (dropped)
+		mr_manager_notify(m);
+	return 0;
+}
+
+void mr_entries_changed(struct mr_manager *m)
+{
+	uint64_t next = UINT64_MAX;
+
+	/* nothing is dropped here, only the next end is asked for */
+	mr_book_sweep(m->book, 0, 0, NULL, &next);
+	clear_flags(m);
+	arm_sweep(m, next);
+	mr_entry_file_arm(m);
+}
+
+/* --- who may have one ------------------------------------------------------------------------- */
+
+static bool prefix_has(const struct mr_prefix *p, const struct mr_addr *a)
+{
+	return mr_prefix_contains(p, a);
+}
+
+static bool in_set(const struct mr_policy *p, size_t set, const struct mr_addr *a)
+{
+	return set && mr_set_find(&p->sets[set - 1].set, a, NULL, NULL, NULL);
+}
+
+static bool is_loopback(const struct mr_addr *a)
+{
+	static const struct mr_addr one = { .b = { [15] = 1 } };
+
+	return (mr_addr_is4(a) && a->b[12] == 127) || memcmp(a, &one, sizeof(one)) == 0;
+}
+
+int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, const struct mr_addr *a,
+		       struct mr_error *e)
+{
+	const char *name = kind == MR_PERMIT ? "permit" : "ban";
+	char text[MR_ADDR_TEXT];
+
+	mr_addr_text(a, text);
+	if (is_loopback(a))
+		return mr_error(e, -EPERM, "%s is loopback, which gets no %s", text, name);
+	if (m->active && in_set(m->active->policy, m->active->policy->proxies, a))
+		return mr_error(e, -EPERM,
+				"%s is one of our own proxies (`proxies`), which get no %s: it "
+				"would hit everybody behind it",
+				text, name);
+	return 0;
+}
+
+/* Bits of services that single entries name; entries that cover all hold none. */
+uint64_t mr_entries_held(const struct mr_manager *m)
+{
+	uint64_t held = 0;
+
+	for (enum mr_entry_kind kind = MR_PERMIT; m->book && kind <= MR_BAN; kind++) {
+		struct mr_entry_key k;
+		struct mr_entry v;
+		size_t cursor = 0;
+
+		while (mr_book_next(m->book, kind, &cursor, &k, &v, NULL))
+			if (v.services != UINT64_MAX)
+				held |= v.services;
+	}
+	return held;
+}
+
+/* --- from policy to policy -------------------------------------------------------------------- */
+
+static int do_flip(void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	return mr_generation_flip(m->kernel);
+}
+
+/* Does the prefix of an entry hold one of the policy's proxies? */
+static bool holds_proxy(const struct mr_policy *p, const struct mr_prefix *prefix)
+{
+	const struct mr_set *s = p->proxies ? &p->sets[p->proxies - 1].set : NULL;
+
+	if (!s)
+		return false;
+	if (mr_set_find(s, &prefix->addr, NULL, NULL, NULL))
+		return true;
+	for (size_t i = 0; i < s->n6 && prefix->plen < 128; i++) {
+		struct mr_addr a = mr_addr_from6(s->v6[i].hi, s->v6[i].lo);
+
+		if (prefix_has(prefix, &a))
+			return true;
+	}
+	return false;
+}
+
+/* What another policy calls its proxies loses its entries. */
+static void drop_proxies(struct mr_manager *m, const struct mr_policy *p)
+{
+	size_t dropped = 0;
+
+	if (!p->proxies)
+		return;
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		struct mr_entry_key k;
+		struct mr_entry v;
+		size_t cursor = 0;
+
+		while (mr_book_next(m->book, kind, &cursor, &k, &v, NULL)) {
+			struct mr_prefix prefix;
+
+			memcpy(prefix.addr.b, k.addr, sizeof(k.addr));
+			prefix.plen = mr_addr_is4(&prefix.addr) ? 128 : v.plen;
+			if (holds_proxy(p, &prefix) &&
+			    mr_book_delete(m->book, kind, &prefix.addr) == 0)
+				dropped++;
+		}
+	}
+	if (dropped)
+		mr_log(&m->log, LOG_NOTICE, "%zu permits and bans ended: `proxies` names them",
+		       dropped);
+}
+
+static uint32_t at_most(uint32_t want, uint32_t have)
+{
+	return want && want < have ? want : have;
+}
+
+/* The book's limits under a policy: never more than the kernel's maps were made for. */
+static struct mr_book_limits limits_for(const struct mr_manager *m, const struct mr_policy *p)
+{
+	return (struct mr_book_limits){
+		.permits_max = at_most(p->permit.max, m->map_max[MR_PERMIT]),
+		.bans_max = at_most(p->ban.max, m->map_max[MR_BAN]),
+		.permit_plen6 = p->permit.ipv6_prefix ? p->permit.ipv6_prefix : 128,
+		.ban_plen6 = p->ban.ipv6_prefix ? p->ban.ipv6_prefix : 64,
+	};
+}
+
+int mr_entries_switch(struct mr_manager *m, const struct mr_live *to)
+{
+	struct mr_book_limits l = limits_for(m, to->policy);
+	struct mr_book_stats s;
+	size_t lost;
+	int r;
+
+	mr_book_stats(m->book, &s);
+	/* a smaller limit must not drop what lives: it counts for those that come */
+	if (s.permits > l.permits_max)
+		l.permits_max = (uint32_t)s.permits;
+	if (s.bans > l.bans_max)
+		l.bans_max = (uint32_t)s.bans;
+	r = mr_book_rekey(m->book, &l, do_flip, m, &lost);
+	if (r < 0)
+		return r;
+	m->limits = l;
+	if (lost)
+		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_FULL }),
+			    "%zu permits or bans were lost: no room for their keys under the new "
+			    "ipv6-prefix",
+			    lost);
+	drop_proxies(m, to->policy);
+	mr_entries_changed(m);
+	return 0;
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+static uint8_t mask_length(const __u64 mask[2])
+{
+	return (uint8_t)(__builtin_popcountll(mask[0]) + __builtin_popcountll(mask[1]));
+}
+
+static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *adopted)
+{
+	_free_ struct mr_entry_key *keys = calloc(ADOPT_CHUNK, sizeof(*keys));
+	_free_ struct mr_entry *values = calloc(ADOPT_CHUNK, sizeof(*values));
+	struct mr_entries_cursor c = { 0 };
+	uint64_t now = mr_boottime_ns();
+	size_t n;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	do {
+		int r = mr_entries_read(m->kernel, kind, &c, keys, values, ADOPT_CHUNK, &n);
+
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < n; i++) {
+			if (values[i].expires <= now ||
+			    mr_book_adopt(m->book, kind, &keys[i], &values[i]) == -E2BIG) {
+				mr_entries_delete(m->kernel, kind, &keys[i]);
+				continue;
+			}
+			mr_ids_reserve_users(m->ids, values[i].user);
+			++*adopted;
+		}
+	} while (n);
+	return 0;
+}
+
+int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted)
+{
+	const struct mr_state *s = mr_kernel_state(m->kernel);
+	const struct mr_gen *g = &s->gen[s->active % MR_SLOTS];
+	size_t adopted = 0, restored = 0;
+	int r;
+
+	m->limits = (struct mr_book_limits){ .permits_max = m->map_max[MR_PERMIT],
+					     .bans_max = m->map_max[MR_BAN],
+					     .permit_plen6 = 128,
+					     .ban_plen6 = 64 };
+	if (g->number) {
+		m->limits.permit_plen6 = mask_length(g->permit_mask6);
+		m->limits.ban_plen6 = mask_length(g->ban_mask6);
+	} else if (p) {
+		m->limits = limits_for(m, p);
+	}
+	r = mr_book_new(&m->limits, &book_ops, m, &m->book);
+	for (enum mr_entry_kind kind = MR_PERMIT; r == 0 && kind <= MR_BAN; kind++)
+		r = adopt_kind(m, kind, &adopted);
+	if (r < 0) {
+		mr_log(&m->log, LOG_ERR, "permits and bans cannot be taken over: %s", strerror(-r));
+		return r;
+	}
+	if (!adopted)
+		mr_entry_file_load(m, pins_adopted, &restored);
+	if (adopted || restored)
+		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over %s",
+		       adopted ? adopted : restored,
+		       adopted ? "from the run before" : "from the state directory");
+	m->entries_saved = mr_book_changes(m->book);
+	mr_entries_changed(m);
+	return 0;
+}
+
+void mr_entries_stop(struct mr_manager *m)
+{
+	mr_entry_file_stop(m);
+	m->sweep_timer = sd_event_source_disable_unref(m->sweep_timer);
+	mr_book_free(MR_TAKE_PTR(m->book));
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * entry_file.c - saves permits and bans to the state directory, and reads them after a reboot.
+ *
+ * The kernel's maps outlive the daemon, so this file counts only after a reboot.  It holds ends by
+ * the wall clock.  If that clock now shows less than when the file was written, nobody can tell
+ * how much time went by: permits go, bans stay for as long as they had left.
+ *
+ * Saving walks the book in steps between other events, then the worker writes; an entry that
+ * changes behind the walk is caught by the next save, which that change has armed.  Called by the
+ * main thread.  A file that is damaged is told to the log and put aside.
+ */
+#include "entry_file.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_MAGIC   "MRENTRY1"
+#define FILE_MAX     (1u << 30) /* bytes; 12 million entries */
+#define SAVE_STEP    8192 /* entries copied between other events: about 1 ms */
+#define SAVE_SOON_US 2000000 /* a change is on the disk after so long, … */
+#define SAVE_MANY    10000 /* … or, with more entries than this, */
+#define SAVE_LATE_US 60000000 /* after this, so that a disk is not kept busy */
+#define BOOT_ID	     40
+
+struct file_head {
+	char magic[8];
+	uint64_t saved_us; /* wall clock */
+	char boot_id[BOOT_ID];
+	uint64_t n;
+	uint64_t sum; /* of the records */
+};
+struct file_record {
+	struct mr_entry_key key;
+	struct mr_addr made_for;
+	uint64_t expires_us; /* wall clock */
+	uint64_t granted_us;
+	uint64_t services;
+	uint32_t user;
+	uint8_t kind, origin, plen, pad;
+};
+_Static_assert(sizeof(struct file_record) == 64, "a record of the entries file");
+
+struct mr_entry_save {
+	struct mr_manager *m; /* main thread only */
+	char *path, *ids_path, *ids_text;
+	enum mr_entry_kind kind;
+	size_t cursor;
+	struct file_head head;
+	struct file_record *record;
+	size_t n, allocated;
+	uint64_t changes, ids_changes;
+	int r;
+};
+
+static void save_free(struct mr_entry_save *s)
+{
+	if (!s)
+		return;
+	free(s->path);
+	free(s->ids_path);
+	free(s->ids_text);
+	free(s->record);
+	free(s);
+}
+MR_DEFINE_CLEANUP(struct mr_entry_save *, save_free)
+
+static uint64_t records_sum(const struct file_record *r, size_t n)
+{
+	const uint64_t *w = (const uint64_t *)r;
+	uint64_t h = n;
+
+	for (size_t i = 0; i < n * sizeof(*r) / sizeof(*w); i++) {
+		h = (h ^ w[i]) * 0xff51afd7ed558ccdull;
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+static void boot_id(char out[static BOOT_ID])
+{
+	_free_ char *text = NULL;
+	size_t len;
+
+	memset(out, 0, BOOT_ID);
+	if (mr_read_file("/proc/sys/kernel/random/boot_id", 4096, &text, &len) == 0)
+		snprintf(out, BOOT_ID, "%.36s", text);
+}
+
+/* --- save ------------------------------------------------------------------------------------- */
+
+static struct mr_entry_save *save_new(struct mr_manager *m)
+{
+	_cleanup_(save_freep) struct mr_entry_save *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->m = m;
+	s->path = mr_state_path(m->options.state_dir, "entries");
+	s->ids_path = mr_state_path(m->options.state_dir, "ids.json");
+	s->changes = mr_book_changes(m->book);
+	s->ids_changes = mr_ids_changes(m->ids);
+	if (s->ids_changes != m->ids_saved)
+		s->ids_text = mr_ids_dump(m->ids);
+	if (!s->path || !s->ids_path)
+		return NULL;
+	memcpy(s->head.magic, FILE_MAGIC, sizeof(s->head.magic));
+	boot_id(s->head.boot_id);
+	return MR_TAKE_PTR(s);
+}
+
+/* Copies up to `max` entries; true when all are in. */
+static bool save_walk(struct mr_entry_save *s, size_t max)
+{
+	uint64_t boot = mr_boottime_ns(), wall = mr_realtime_us();
+	struct mr_entry_key k;
+	struct mr_entry v;
+	struct mr_addr a;
+
+	while (s->kind <= MR_BAN && max) {
+		struct file_record *f;
+
+		if (!mr_book_next(s->m->book, s->kind, &s->cursor, &k, &v, &a)) {
+			s->kind++;
+			s->cursor = 0;
+			continue;
+		}
+		max--;
+		if (v.expires <= boot)
+			continue;
+		if (mr_grow(&s->record, &s->allocated, s->n, sizeof(*s->record)) < 0) {
+			s->r = -ENOMEM;
+			return true;
+		}
+		f = &s->record[s->n++];
+		*f = (struct file_record){ .key = k,
+					   .made_for = a,
+					   .expires_us = wall + (v.expires - boot) / 1000,
+					   .granted_us = wall - (boot - v.granted) / 1000,
+					   .services = v.services,
+					   .user = v.user,
+					   .kind = (uint8_t)s->kind,
+					   .origin = v.origin,
+					   .plen = v.plen };
+	}
+	return s->kind > MR_BAN;
+}
+
+static void save_write(void *arg)
+{
+	struct mr_entry_save *s = arg;
+	size_t bytes = s->n * sizeof(*s->record);
+	_free_ char *data = NULL;
+
+	if (s->r == 0 && s->ids_text)
+		s->r = mr_write_file(s->ids_path, s->ids_text, strlen(s->ids_text), 0600);
+	if (s->r < 0)
+		return;
+	s->head.saved_us = mr_realtime_us();
+	s->head.n = s->n;
+	s->head.sum = records_sum(s->record, s->n);
+	data = malloc(sizeof(s->head) + bytes);
+	if (!data) {
+		s->r = -ENOMEM;
+		return;
+	}
+	memcpy(data, &s->head, sizeof(s->head));
+	if (bytes)
+		memcpy(data + sizeof(s->head), s->record, bytes);
+	s->r = mr_write_file(s->path, data, sizeof(s->head) + bytes, 0600);
+}
+
+static void save_done(void *arg)
+{
+	struct mr_entry_save *s = arg;
+	struct mr_manager *m = s->m;
+
+	m->save = NULL;
+	if (s->r < 0)
+		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+			    "%s: %s; permits and bans would not survive a reboot", s->path,
+			    strerror(-s->r));
+	else
+		m->entries_saved = s->changes;
+	if (s->r == 0 && s->ids_text)
+		m->ids_saved = s->ids_changes;
+	save_free(s);
+	mr_entry_file_arm(m); /* what changed meanwhile, or failed */
+}
+
+static int on_step(sd_event_source *source, void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	if (m->save && !save_walk(m->save, SAVE_STEP))
+		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	m->save_step = sd_event_source_disable_unref(m->save_step);
+	if (m->save && mr_worker_run(m->worker, save_write, save_done, m->save) < 0)
+		save_free(MR_TAKE_PTR(m->save));
+	return 0;
+}
+
+static int on_save(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	m->save_timer = sd_event_source_disable_unref(m->save_timer);
+	if (m->save || m->stopping)
+		return 0;
+	m->save = save_new(m);
+	if (!m->save)
+		return 0;
+	if (sd_event_add_defer(m->event, &m->save_step, on_step, m) < 0)
+		save_free(MR_TAKE_PTR(m->save));
+	return 0;
+}
+
+void mr_entry_file_arm(struct mr_manager *m)
+{
+	struct mr_book_stats s;
+	uint64_t in;
+
+	if (m->save_timer || m->save || m->stopping || !m->book ||
+	    m->entries_saved == mr_book_changes(m->book))
+		return;
+	mr_book_stats(m->book, &s);
+	in = s.permits + s.bans > SAVE_MANY ? SAVE_LATE_US : SAVE_SOON_US;
+	sd_event_add_time_relative(m->event, &m->save_timer, CLOCK_BOOTTIME, in, SAVE_SOON_US / 4,
+				   on_save, m);
+}
+
+int mr_entry_file_save(struct mr_manager *m)
+{
+	_cleanup_(save_freep) struct mr_entry_save *s = NULL;
+
+	if (!m->book || (m->entries_saved == mr_book_changes(m->book) &&
+			 m->ids_saved == mr_ids_changes(m->ids)))
+		return 0;
+	s = save_new(m);
+	if (!s)
+		return -ENOMEM;
+	save_walk(s, SIZE_MAX);
+	save_write(s);
+	return s->r;
+}
+
+void mr_entry_file_stop(struct mr_manager *m)
+{
+	m->save_timer = sd_event_source_disable_unref(m->save_timer);
+	m->save_step = sd_event_source_disable_unref(m->save_step);
+	save_free(MR_TAKE_PTR(m->save));
+}
+
+/* --- load ------------------------------------------------------------------------------------- */
+
+/* What is left of an entry, us; 0: nothing. */
+static uint64_t time_left(const struct file_record *f, const struct file_head *h, uint64_t wall)
+{
+	uint64_t had = f->expires_us > h->saved_us ? f->expires_us - h->saved_us : 0;
+	uint64_t left = f->expires_us > wall ? f->expires_us - wall : 0;
+
+	if (wall < h->saved_us) /* the clock was set back */
+		return f->kind == MR_PERMIT ? 0 : had;
+	return left < had ? left : had;
+}
+
+static size_t load_records(struct mr_manager *m, const struct file_head *h,
+			   const struct file_record *f)
+{
+	uint64_t boot = mr_boottime_ns(), wall = mr_realtime_us();
+	size_t restored = 0;
+
+	for (size_t i = 0; i < h->n; i++, f++) {
+		uint64_t left = f->kind <= MR_BAN ? time_left(f, h, wall) : 0;
+		uint64_t ago = wall > f->granted_us ? (wall - f->granted_us) * 1000 : 0;
+		struct mr_entry v = { .expires = boot + left * 1000,
+				      .granted = ago < boot ? boot - ago : 0,
+				      .services = f->services,
+				      .user = f->user,
+				      .origin = f->origin,
+				      .plen = f->plen == 128 ? 128 : 0 };
+
+		if (!left)
+			continue;
+		mr_ids_reserve_users(m->ids, f->user);
+		if (mr_book_add(m->book, f->kind, &f->made_for, &v, boot, NULL) == 0)
+			restored++;
+	}
+	return restored;
+}
+
+void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
+{
+	_free_ char *path = mr_state_path(m->options.state_dir, "entries"), *data = NULL;
+	const struct file_head *h;
+	char now[BOOT_ID];
+	size_t len;
+	int r = path ? mr_read_file(path, FILE_MAX, &data, &len) : -ENOMEM;
+
+	if (r == -ENOENT)
+		return;
+	h = (const struct file_head *)data;
+	if (r == 0 && (len < sizeof(*h) || memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) != 0 ||
+		       (len - sizeof(*h)) / sizeof(struct file_record) != h->n ||
+		       records_sum((const struct file_record *)(h + 1), h->n) != h->sum))
+		r = -EBADMSG;
+	if (r < 0) {
+		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+			    "%s: %s; the permits and bans from before the reboot are lost",
+			    path ? path : "entries", strerror(-r));
+		return;
+	}
+	boot_id(now);
+	if (pins && strncmp(now, h->boot_id, BOOT_ID) == 0)
+		return; /* the pins of this boot are empty, and they are newer */
+	if (mr_realtime_us() < h->saved_us)
+		mr_log(&m->log, LOG_WARNING,
+		       "the clock was set back since permits and bans were saved: permits are "
+		       "gone, bans stay for what they had left");
+	*restored = load_records(m, h, (const struct file_record *)(h + 1));
+}

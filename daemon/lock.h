@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lock.h - one daemon for each runtime directory and each pin directory.
+ */
+#ifndef MAILREEVE_DAEMON_LOCK_H
+#define MAILREEVE_DAEMON_LOCK_H
+
+#include <mailreeve/util.h>
+
+/* A lock file in the runtime directory that holds our pid; a descriptor, or -errno. -EBUSY: *e
+ * names who has it. */
+int mr_lock_runtime(const char *dir, struct mr_error *e);
+/* The pin directory itself, once a bpffs is mounted there; -ENOENT: not yet. */
+int mr_lock_pins(const char *dir, struct mr_error *e);
+
+#endif
