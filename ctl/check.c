@@ -43,18 +43,15 @@ static void check_summary(const char *path, const struct mr_findings *f, FILE *o
 }
 
 /* The compiler's errors are limits: too many classes, rules, services.  They have no line. */
-static int check_compile(const struct mr_policy *p, const struct mr_host *h, struct mr_findings *f,
-			 struct mr_error *e)
+static void check_compile(const struct mr_policy *p, const struct mr_host *h, struct mr_findings *f,
+			  struct mr_error *e)
 {
 	_cleanup_(mr_image_freep) struct mr_image *image = NULL;
-	int r;
 
-	r = mr_image_compile(p, h, &image, e);
-	if (r < 0)
+	if (mr_image_compile(p, h, &image, e) < 0)
 		f->errors++;
 	else
 		mr_config_check_image(p, image, f);
-	return r;
 }
 
 static enum mr_exit check_json(const char *path, const struct mr_findings *f, const char *limit)
@@ -104,7 +101,7 @@ static enum mr_exit check_run(const struct mr_ctl *ctl)
 	if (r < 0 && !f.errors)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(-r));
 	if (r >= 0)
-		r = check_compile(policy, host, &f, &limit);
+		check_compile(policy, host, &f, &limit);
 	if (ctl->json)
 		status = check_json(path, &f, limit.text);
 	else

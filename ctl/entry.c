@@ -35,7 +35,9 @@ struct entry {
 /* Whole seconds, rounded up: what lives is never 0. */
 static json_int_t entry_seconds(uint64_t us)
 {
-	return (json_int_t)(us / 1000000 + !!(us % 1000000));
+	uint64_t seconds = us / 1000000 + !!(us % 1000000);
+
+	return (json_int_t)seconds;
 }
 
 static void entry_print_json(const char *kind, const struct entry *e)

@@ -91,14 +91,17 @@ static enum mr_exit options_set(const struct mr_option *o, char *base, char *val
 	uint64_t n;
 	char *end;
 
-	if (value && !*value)
+	if (o->kind == MR_OPTION_FLAG || !value) {
+		*(bool *)target = true;
+		return MR_EXIT_DONE;
+	}
+	if (!*value)
 		return mr_ctl_fail(MR_EXIT_USAGE, "--%s: the value is empty", o->name);
 	if (o->argument && !options_choice(o->argument, value))
 		return mr_ctl_fail(MR_EXIT_USAGE, "--%s: '%s' is not one of %s", o->name, value,
 				   o->argument);
 	switch (o->kind) {
 	case MR_OPTION_FLAG:
-		*(bool *)target = true;
 		break;
 	case MR_OPTION_TEXT:
 		*(const char **)target = value;
