@@ -70,9 +70,7 @@ static bool is_whole(const struct mr_policy *p, const struct mr_source *s)
 
 static bool is_empty(const struct mr_policy *p, const struct mr_source *s)
 {
-	const struct mr_set *set = &p->sets[s->set].set;
-
-	return s->kind == MR_SOURCE_SET && set->n4 + set->n6 == 0;
+	return s->kind == MR_SOURCE_SET && p->sets[s->set].set.n4 + p->sets[s->set].set.n6 == 0;
 }
 
 static void check_order(struct mr_parser *p, const struct mr_rule *r, size_t n)
