@@ -191,6 +191,11 @@ unsigned int world_class(const struct mr_addr *a)
 	return class;
 }
 
+static int print_error(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_DEBUG ? 0 : vfprintf(stderr, format, args);
+}
+
 int world_open(struct world *w, enum mr_replay_established replay)
 {
 	struct mailreeve_bpf *skel;
@@ -201,6 +206,9 @@ int world_open(struct world *w, enum mr_replay_established replay)
 		skel = mailreeve_bpf__open();
 		if (!skel)
 			return -errno;
+		/* the attempt with multi-buffer programs may fail quietly, the one without may not
+		 */
+		libbpf_set_print(w->frags ? NULL : print_error);
 		skel->rodata->mr_replay = replay;
 		bpf_program__set_autoload(skel->progs.mr_l2_frags, w->frags);
 		bpf_program__set_autoload(skel->progs.mr_l3_frags, w->frags);
