@@ -78,7 +78,7 @@ static void defaults(struct mr_policy *y)
 {
 	y->permit = (struct mr_permit_options){
 		.ttl_us = 30 * MINUTE,
-		.max_age_us = 24 * 60 * MINUTE,
+		.max_age_us = 24ull * 60 * MINUTE,
 		.max = MR_PERMITS_MAX,
 		.ipv6_prefix = 128,
 		.addresses_per_user = 16, /* one person's devices, not a sold password */
@@ -123,7 +123,7 @@ static void parser_free(struct mr_parser *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; p->policy && i < p->policy->n_files; i++)
+	for (size_t i = 0; i < p->n_text; i++)
 		free(p->text[i].owned);
 	free(p->text);
 	mr_policy_free(p->policy);
@@ -131,37 +131,46 @@ static void parser_free(struct mr_parser *p)
 }
 MR_DEFINE_CLEANUP(struct mr_parser *, parser_free)
 
+static int parser_new(const char *path, struct mr_parser **out)
+{
+	struct mr_parser *p = calloc(1, sizeof(*p));
+	struct mr_policy *y = calloc(1, sizeof(*y));
+	struct mr_arena *arena = NULL;
+	const char *kept = mr_arena_copy(&arena, path, strlen(path));
+
+	if (!p || !y || !kept) {
+		mr_arena_free(arena);
+		free(y);
+		free(p);
+		return -ENOMEM;
+	}
+	y->arena = arena;
+	defaults(y);
+	p->policy = y;
+	p->arena = (struct mr_arena **)&y->arena;
+	p->path = kept;
+	*out = p;
+	return 0;
+}
+
 int mr_config_load(const char *path, struct mr_files *files, const struct mr_host *host,
 		   struct mr_findings *findings, struct mr_policy **out)
 {
-	_cleanup_(parser_freep) struct mr_parser *p = calloc(1, sizeof(*p));
+	_cleanup_(parser_freep) struct mr_parser *p = NULL;
 	struct mr_block block = { .table = top };
-	struct mr_arena *arena = NULL;
-	const char *kept;
-	int r;
+	int r = parser_new(path, &p);
 
-	if (!p)
-		return -ENOMEM;
-	p->policy = calloc(1, sizeof(*p->policy));
-	kept = mr_arena_copy(&arena, path, strlen(path));
-	if (!p->policy || !kept) {
-		mr_arena_free(arena);
-		return -ENOMEM;
-	}
-	p->policy->arena = arena;
-	p->arena = (struct mr_arena **)&p->policy->arena;
+	if (r < 0)
+		return r;
 	p->files = files;
 	p->host = host;
 	p->findings = findings;
-	defaults(p->policy);
-	r = mr_parse_file(p, kept, NULL, &block);
+	r = mr_parse_file(p, p->path, NULL, &block);
 	if (r == 0)
 		r = finish(p);
 	if (r < 0)
 		return r == -E2BIG ? -EINVAL : r;
-	*out = MR_TAKE_PTR(p->policy);
-	for (size_t i = 0; i < (*out)->n_files; i++)
-		free(p->text[i].owned);
-	free(MR_TAKE_PTR(p->text));
+	*out = p->policy;
+	p->policy = NULL;
 	return 0;
 }

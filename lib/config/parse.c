@@ -16,10 +16,11 @@
 static void find_line(const struct mr_parser *p, struct mr_spot *s, uint16_t file)
 {
 	const struct mr_source_text *t = &p->text[file];
-	const char *at = t->data, *end = at + t->len;
+	const char *at = t->data, *end;
 
 	if (!at)
 		return;
+	end = at + t->len;
 	for (unsigned int line = 1; line < s->line && at; line++) {
 		at = memchr(at, '\n', (size_t)(end - at));
 		at = at ? at + 1 : NULL;
@@ -380,6 +381,7 @@ int mr_parse_add_file(struct mr_parser *p, const char *path, uint16_t *out)
 	p->text[n] = (struct mr_source_text){ 0 };
 	y->files[n] = path;
 	y->n_files = n + 1;
+	p->n_text = n + 1;
 	*out = (uint16_t)n;
 	return 0;
 }

@@ -325,9 +325,8 @@ static int format_line(struct mr_parser *p, const struct mr_token *keyword, void
 	size_t *n = mr_word_is(keyword, "login")     ? &f->n_login
 		    : mr_word_is(keyword, "failure") ? &f->n_failure
 						     : &f->n_logout;
-	const char **list = (const char **)(uintptr_t)*to;
 	struct mr_token t = p->token;
-	const char *text;
+	const char *text = NULL, **list;
 	int r;
 
 	if (t.kind != MR_TOKEN_STRING)
@@ -337,10 +336,13 @@ static int format_line(struct mr_parser *p, const struct mr_token *keyword, void
 	r = template(p, &t, mr_word_is(keyword, "login"));
 	if (r == 0)
 		r = mr_parse_text(p, "a template", &text);
-	if (r == 0)
-		r = mr_arena_grow(p->arena, &list, *n, sizeof(*list));
 	if (r < 0)
 		return r;
+	list = mr_arena_alloc(p->arena, (*n + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	if (*n)
+		memcpy(list, *to, *n * sizeof(*list));
 	list[(*n)++] = text;
 	*to = list;
 	return mr_parse_end(p);

@@ -225,7 +225,7 @@ int mr_parse_rule(struct mr_parser *p, const struct mr_token *keyword, void *con
 					  : mr_word_is(keyword, "deny") ? MR_DENY
 									: MR_REJECT,
 				.place = mr_parse_place(p, keyword) };
-	const char *source;
+	const char *source = NULL;
 	int r;
 
 	r = mr_parse_source(p, &rule.source, &source);

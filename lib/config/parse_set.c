@@ -363,7 +363,7 @@ int mr_parse_set(struct mr_parser *p, const struct mr_token *keyword, void *cont
 {
 	struct mr_token t = p->token, name = t;
 	struct mr_named_set *s;
-	size_t set;
+	size_t set = 0;
 	int r;
 
 	(void)keyword, (void)context;

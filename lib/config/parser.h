@@ -75,6 +75,7 @@ struct mr_source_text {
 };
 
 struct mr_parser {
+	const char *path;
 	struct mr_policy *policy;
 	struct mr_arena **arena; /* the policy's */
 	struct mr_files *files; /* NULL: read the disk, keep nothing */
@@ -91,7 +92,7 @@ struct mr_parser {
 	unsigned int includes; /* depth */
 	size_t n_configs;
 	struct mr_source_text *text; /* by file index */
-	size_t allocated_text;
+	size_t n_text, allocated_text;
 
 	struct mr_place *set_use; /* first use of each named set, by set index */
 	size_t n_set_use;
