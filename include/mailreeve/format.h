@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * format.h - log lines to events: one parser for each mail server, lib/format/NAME.c.
+ *
+ * A line is first cut into its frame (time, host, program, pid, message) by mr_line_parse(); the
+ * table in format.c then finds the formats whose program it is, and their parse functions read the
+ * message.  Rules of the house for a parse function:
+ *   - linear time, no backtracking, no allocation, no regular expression;
+ *   - anchored at both ends: every byte of a line that yields an event is accounted for;
+ *   - text that a client chose is never read as an address or a verdict: scan from the side where
+ *     the server wrote, and where two readings are possible, there is no event;
+ *   - the address comes from mr_cut_addr(), never from a substring search.
+ */
+#ifndef MAILREEVE_FORMAT_H
+#define MAILREEVE_FORMAT_H
+
+#include <mailreeve/event.h>
+
+/* The frame of one line.  Borrowed from the buffer that holds it. */
+struct mr_line {
+	struct mr_str program; /* "dovecot", "postfix/submission/smtpd"; n = 0: the line has none */
+	uint32_t pid; /* 0: none */
+	struct mr_str message;
+	uint64_t time_us; /* realtime; 0: none.  A syslog stamp without a year gets the year of
+			     `now` */
+	struct mr_str text; /* the whole line */
+};
+struct mr_clock {
+	uint64_t now_us; /* realtime: gives year and zone to stamps that have none */
+	long gmtoff; /* seconds east of UTC */
+	/* cache of the last stamp, to be zeroed at first */
+	char last[16];
+	uint64_t last_us;
+};
+#define MR_LINE_MAX \
+	(64u << 10) /* bytes: what is longer is no line of a mail server, and is skipped */
+/* 0, or -EINVAL for what is no line (then *out is untouched). */
+int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out);
+
+enum mr_parse {
+	MR_PARSE_NOT_MINE, /* not this server's program */
+	MR_PARSE_NOTHING, /* understood, tells nothing */
+	MR_PARSE_EVENT, /* *out is filled */
+	MR_PARSE_LOST, /* looks like a login verdict, and is none that is known */
+};
+struct mr_join; /* memory of sessions that take two lines (join.c): bounded, oldest goes first */
+
+struct mr_format {
+	const char *name;
+	bool legacy; /* of a server no longer shipped: only when named */
+	const char *const *programs; /* for help and doctor; matching is the parse function's */
+	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
+};
+extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
+const struct mr_format *mr_format_find(const char *name);
+
+/* What --explain prints: how far each candidate came. */
+struct mr_trace {
+	void (*say)(void *userdata, const char *format, const char *text, const char *at);
+	void *userdata;
+};
+
+int mr_join_new(size_t sessions, struct mr_join **out);
+void mr_join_free(struct mr_join *j);
+MR_DEFINE_CLEANUP(struct mr_join *, mr_join_free)
+
+/* --- cutting ---------------------------------------------------------------------------------- */
+/* A cursor eats from the left (mr_cut_) or from the right (mr_trim_).  On a mismatch nothing moves.
+ */
+static inline bool mr_cut(struct mr_str *s, const char *lit, size_t n)
+{
+	if (s->n < n || memcmp(s->p, lit, n) != 0)
+		return false;
+	s->p += n;
+	s->n -= n;
+	return true;
+}
+static inline bool mr_trim(struct mr_str *s, const char *lit, size_t n)
+{
+	if (s->n < n || memcmp(s->p + s->n - n, lit, n) != 0)
+		return false;
+	s->n -= n;
+	return true;
+}
+#define MR_CUT(s, lit)	mr_cut((s), (lit), sizeof(lit) - 1)
+#define MR_TRIM(s, lit) mr_trim((s), (lit), sizeof(lit) - 1)
+
+/* Up to the first (last) byte c, which is eaten too; false if there is none. */
+bool mr_cut_to(struct mr_str *s, char c, struct mr_str *head);
+bool mr_trim_from(struct mr_str *s, char c, struct mr_str *tail);
+/* The longest run of digits / of bytes of a token class at the left; at least one. */
+bool mr_cut_number(struct mr_str *s, uint64_t *v);
+#define MR_CLASS_WORD	1 /* letters, digits, - _ . */
+#define MR_CLASS_BASE64 2 /* A-Z a-z 0-9 + / = */
+#define MR_CLASS_HEX	4
+bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run);
+/* A literal address as the whole of s: 192.0.2.1, 2001:db8::1, IPv6:…, ::ffff:a.b.c.d (unmapped).
+ */
+bool mr_str_addr(struct mr_str s, struct mr_addr *out);
+static inline bool mr_str_is(struct mr_str s, const char *lit)
+{
+	return strlen(lit) == s.n && memcmp(s.p, lit, s.n) == 0;
+}
+
+#endif

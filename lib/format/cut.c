@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cut.c - the few cuts that every log format is made of (format.h).
+ *
+ * Each is linear in what it eats and moves nothing on a mismatch.  Never allocates, never fails
+ * in another way than false.  Called by the parse functions only.
+ */
+#include <mailreeve/format.h>
+
+bool mr_cut_to(struct mr_str *s, char c, struct mr_str *head)
+{
+	const char *q = s->n ? memchr(s->p, c, s->n) : NULL;
+
+	if (!q)
+		return false;
+	*head = (struct mr_str){ s->p, (size_t)(q - s->p) };
+	s->n -= head->n + 1;
+	s->p = q + 1;
+	return true;
+}
+
+bool mr_trim_from(struct mr_str *s, char c, struct mr_str *tail)
+{
+	const char *q = s->n ? memrchr(s->p, c, s->n) : NULL;
+
+	if (!q)
+		return false;
+	*tail = (struct mr_str){ q + 1, s->n - (size_t)(q - s->p) - 1 };
+	s->n = (size_t)(q - s->p);
+	return true;
+}
+
+bool mr_cut_number(struct mr_str *s, uint64_t *v)
+{
+	uint64_t x = 0;
+	size_t i;
+
+	for (i = 0; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++) {
+		if (i == 19) /* twenty digits may not fit */
+			return false;
+		x = x * 10 + (uint64_t)(s->p[i] - '0');
+	}
+	if (i == 0)
+		return false;
+	s->p += i;
+	s->n -= i;
+	*v = x;
+	return true;
+}
+
+static bool in_class(char c, unsigned int class)
+{
+	bool digit = c >= '0' && c <= '9';
+	bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+	if (class & MR_CLASS_WORD && (letter || digit || c == '-' || c == '_' || c == '.'))
+		return true;
+	if (class & MR_CLASS_BASE64 && (letter || digit || c == '+' || c == '/' || c == '='))
+		return true;
+	return class & MR_CLASS_HEX && (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
+}
+
+bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run)
+{
+	size_t i = 0;
+
+	while (i < s->n && in_class(s->p[i], class))
+		i++;
+	if (i == 0)
+		return false;
+	*run = (struct mr_str){ s->p, i };
+	s->p += i;
+	s->n -= i;
+	return true;
+}
+
+bool mr_str_addr(struct mr_str s, struct mr_addr *out)
+{
+	if (!MR_CUT(&s, "IPv6:"))
+		MR_CUT(&s, "IPV6:");
+	return mr_addr_parse(s.p, s.n, out) == 0;
+}

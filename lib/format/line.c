@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * line.c - cuts one log line into its frame: time, host, program, pid, message.
+ *
+ * Knows the stamps that syslog daemons and mail servers write: "Nov 21 20:43:50", ISO 8601 with or
+ * without fraction and zone ("T" or blank between), RFC 5424, nginx's 2026/11/21, Roundcube's and
+ * Kerio's [21-Nov-2026 …], a <PRI> before any of them, or no stamp at all.
+ * Never looks into the message, never allocates.  Called by the learner for every line, by the dry
+ * run and by the fuzz harness.  -EINVAL for an empty line and for one above MR_LINE_MAX.
+ *
+ * Nothing here is proof of anything: the frame is what the file says.  Which program may be
+ * believed is decided by where the line came from (source rules), not by its text.
+ */
+#include <mailreeve/format.h>
+
+#include <time.h>
+
+#define PID_MAX_DIGITS	  10
+#define US_PER_S	  1000000u
+#define DAY_S		  86400
+#define FUTURE_SLACK_DAYS 2 /* a stamp without a year this far ahead of now belongs to last year \
+			     */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Exactly n digits at p; -1 if there is anything else. */
+static int digits(const char *p, int n)
+{
+	int v = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (!is_digit(p[i]))
+			return -1;
+		v = v * 10 + (p[i] - '0');
+	}
+	return v;
+}
+
+static int month_of(const char *p)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+	for (int m = 0; m < 12; m++)
+		if (memcmp(p, names + 3 * m, 3) == 0)
+			return m + 1;
+	return 0;
+}
+
+/* Days since 1970-01-01 of a Gregorian date (Howard Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms", days_from_civil). */
+static int64_t days_from_civil(int64_t y, int m, int d)
+{
+	int64_t era;
+	int64_t yoe, doy, doe;
+
+	y -= m <= 2;
+	era = (y >= 0 ? y : y - 399) / 400;
+	yoe = y - era * 400;
+	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+	return era * 146097 + doe - 719468;
+}
+
+static int year_of(int64_t days)
+{
+	time_t t = (time_t)(days * DAY_S);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	return tm.tm_year + 1900;
+}
+
+/* "hh:mm:ss" at p (8 bytes) -> seconds of the day, or -1. */
+static int clock_time(const char *p)
+{
+	int h = digits(p, 2), m = digits(p + 3, 2), s = digits(p + 6, 2);
+
+	if (p[2] != ':' || p[5] != ':' || h < 0 || h > 23 || m < 0 || m > 59 || s < 0 || s > 60)
+		return -1;
+	return h * 3600 + m * 60 + s;
+}
+
+static uint64_t stamp(int64_t days, int seconds, uint32_t us, long gmtoff)
+{
+	int64_t s = days * DAY_S + seconds - gmtoff;
+
+	return s <= 0 ? 0 : (uint64_t)s * US_PER_S + us;
+}
+
+/* ".123456" -> microseconds; eats it. */
+static uint32_t fraction(struct mr_str *s)
+{
+	uint32_t us = 0, scale = US_PER_S / 10;
+
+	if (!(s->n > 1 && (s->p[0] == '.' || s->p[0] == ',') && is_digit(s->p[1])))
+		return 0;
+	s->p++;
+	s->n--;
+	while (s->n && is_digit(*s->p)) {
+		us += scale * (uint32_t)(*s->p - '0');
+		scale /= 10;
+		s->p++;
+		s->n--;
+	}
+	return us;
+}
+
+/* "Z", "+01:00", "+0100", with an optional blank before it; eats it and sets *gmtoff. */
+static void zone(struct mr_str *s, long *gmtoff)
+{
+	struct mr_str t = *s;
+	int sign, h, m;
+
+	if (MR_CUT(s, "Z")) {
+		*gmtoff = 0;
+		return;
+	}
+	MR_CUT(&t, " ");
+	if (t.n < 5 || (*t.p != '+' && *t.p != '-'))
+		return;
+	sign = *t.p == '-' ? -1 : 1;
+	h = digits(t.p + 1, 2);
+	m = digits(t.p + 3 + (t.p[3] == ':'), 2);
+	if (h < 0 || m < 0 || (t.p[3] == ':' && t.n < 6))
+		return;
+	*gmtoff = sign * (h * 3600L + m * 60L);
+	t.n -= 5 + (size_t)(t.p[3] == ':');
+	t.p += 5 + (t.p[3] == ':');
+	*s = t;
+}
+
+/* "Nov 21 20:43:50" or "Nov  1 …"; no year, local zone. */
+static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
+{
+	int month, day, sec;
+	int64_t now_days, days;
+
+	if (s->n < 15 || s->p[3] != ' ' || s->p[6] != ' ')
+		return false;
+	if (memcmp(s->p, c->last, 15) == 0) { /* many lines a second: the stamp repeats */
+		*out = c->last_us;
+		goto cut;
+	}
+	month = month_of(s->p);
+	day = s->p[4] == ' ' ? digits(s->p + 5, 1) : digits(s->p + 4, 2);
+	sec = clock_time(s->p + 7);
+	if (!month || day < 1 || day > 31 || sec < 0)
+		return false;
+	now_days = (int64_t)((c->now_us / US_PER_S + (uint64_t)c->gmtoff) / DAY_S);
+	days = days_from_civil(year_of(now_days), month, day);
+	if (days > now_days + FUTURE_SLACK_DAYS)
+		days = days_from_civil(year_of(now_days) - 1, month, day);
+	*out = stamp(days, sec, 0, c->gmtoff);
+	memcpy(c->last, s->p, 15);
+	c->last_us = *out;
+cut:
+	s->p += 15;
+	s->n -= 15;
+	return true;
+}
+
+/* "2026-11-21T20:43:50.123+00:00", "2026-11-21 20:43:50", "2026/11/21 20:43:50". */
+static bool cut_iso(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
+{
+	int y, m, d, sec;
+	long gmtoff = c->gmtoff;
+	uint32_t us;
+	char sep;
+
+	if (s->n < 19)
+		return false;
+	y = digits(s->p, 4);
+	m = digits(s->p + 5, 2);
+	d = digits(s->p + 8, 2);
+	sep = s->p[4];
+	if (y < 1970 || m < 1 || m > 12 || d < 1 || d > 31 || (sep != '-' && sep != '/') ||
+	    s->p[7] != sep || (s->p[10] != 'T' && s->p[10] != ' '))
+		return false;
+	sec = clock_time(s->p + 11);
+	if (sec < 0)
+		return false;
+	s->p += 19;
+	s->n -= 19;
+	us = fraction(s);
+	zone(s, &gmtoff);
+	*out = stamp(days_from_civil(y, m, d), sec, us, gmtoff);
+	return true;
+}
+
+/* "[21-Nov-2026 20:43:50 +0000]:" (Roundcube) and "[21/Nov/2026 20:43:50]" (Kerio). */
+static bool cut_bracket(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
+{
+	struct mr_str t = *s;
+	int y, m, d, sec;
+	long gmtoff = c->gmtoff;
+	uint32_t us;
+
+	if (t.n < 22 || *t.p != '[' || (t.p[3] != '-' && t.p[3] != '/') || t.p[7] != t.p[3] ||
+	    (t.p[12] != ' ' && t.p[12] != ':'))
+		return false;
+	d = digits(t.p + 1, 2);
+	m = month_of(t.p + 4);
+	y = digits(t.p + 8, 4);
+	sec = clock_time(t.p + 13);
+	if (y < 1970 || !m || d < 1 || d > 31 || sec < 0)
+		return false;
+	t.p += 21;
+	t.n -= 21;
+	us = fraction(&t);
+	zone(&t, &gmtoff);
+	if (!MR_CUT(&t, "]"))
+		return false;
+	MR_CUT(&t, ":");
+	*out = stamp(days_from_civil(y, m, d), sec, us, gmtoff);
+	*s = t;
+	return true;
+}
+
+/* Up to the next blank; the blank is eaten. */
+static bool cut_token(struct mr_str *s, struct mr_str *token)
+{
+	struct mr_str t = *s;
+
+	if (!mr_cut_to(&t, ' ', token) || token->n == 0)
+		return false;
+	*s = t;
+	return true;
+}
+
+/* "program[pid]:", "program:" or "program [pid]:" at the left, with the blank behind it. */
+static bool cut_program(struct mr_str *s, struct mr_line *l)
+{
+	struct mr_str t = *s, name = { t.p, 0 };
+	uint64_t pid = 0;
+
+	while (name.n < t.n && t.p[name.n] != ' ' && t.p[name.n] != '[' && t.p[name.n] != ':')
+		name.n++;
+	if (name.n == 0 || name.n == t.n)
+		return false;
+	t.p += name.n;
+	t.n -= name.n;
+	if (MR_CUT(&t, " [") || MR_CUT(&t, "["))
+		if (!mr_cut_number(&t, &pid) || !MR_CUT(&t, "]") || pid > UINT32_MAX)
+			return false;
+	if (!MR_CUT(&t, ":"))
+		return false;
+	MR_CUT(&t, " ");
+	l->program = name;
+	l->pid = (uint32_t)pid;
+	*s = t;
+	return true;
+}
+
+/* busybox writes "facility.level" between host and program */
+static void cut_facility(struct mr_str *s)
+{
+	struct mr_str token, t = *s, facility;
+
+	if (!cut_token(&t, &token) || !mr_cut_to(&token, '.', &facility) || facility.n > 8)
+		return;
+	if (mr_str_is(token, "info") || mr_str_is(token, "notice") || mr_str_is(token, "warn") ||
+	    mr_str_is(token, "err") || mr_str_is(token, "debug") || mr_str_is(token, "crit") ||
+	    mr_str_is(token, "alert") || mr_str_is(token, "emerg") || mr_str_is(token, "warning"))
+		*s = t;
+}
+
+/* Behind a syslog stamp: "host program[pid]: message", "program: message" or just a message. */
+static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
+{
+	struct mr_str t = *s, host;
+
+	if (cut_program(s, l))
+		return;
+	if (!cut_token(&t, &host))
+		return;
+	cut_facility(&t);
+	/* Solaris: "host program[pid]: [ID 702911 mail.info] message" */
+	if (!cut_program(&t, l))
+		return;
+	*s = t;
+	if (MR_CUT(&t, "[ID ")) {
+		struct mr_str id;
+
+		if (mr_cut_to(&t, ']', &id) && MR_CUT(&t, " "))
+			*s = t;
+	}
+}
+
+/* RFC 5424 behind "<PRI>1 ": TIMESTAMP HOST APP PROCID MSGID SD MSG.  SD-PARAM values escape ] as
+ * \]. */
+static bool cut_rfc5424(struct mr_str *s, const struct mr_clock *c, struct mr_line *l)
+{
+	struct mr_str t = *s, token, procid;
+	uint64_t pid = 0;
+
+	if (!MR_CUT(&t, "- ") && !(cut_iso(&t, c, &l->time_us) && MR_CUT(&t, " ")))
+		return false;
+	if (!cut_token(&t, &token) || !cut_token(&t, &l->program) || !cut_token(&t, &procid) ||
+	    !cut_token(&t, &token))
+		return false;
+	if (mr_str_is(l->program, "-"))
+		l->program.n = 0;
+	if (mr_cut_number(&procid, &pid) && procid.n == 0 && pid <= UINT32_MAX)
+		l->pid = (uint32_t)pid;
+	if (!MR_CUT(&t, "-")) {
+		bool quoted = false;
+
+		while (t.n && (quoted || *t.p == '[' || t.p[-1] != ']')) {
+			if (quoted && *t.p == '\\' && t.n > 1) {
+				t.p++;
+				t.n--;
+			} else if (*t.p == '"') {
+				quoted = !quoted;
+			}
+			t.p++;
+			t.n--;
+		}
+		if (t.p[-1] != ']')
+			return false;
+	}
+	MR_CUT(&t, " ");
+	MR_CUT(&t, "\xef\xbb\xbf");
+	*s = t;
+	return true;
+}
+
+static void cut_pri(struct mr_str *s, bool *v1)
+{
+	struct mr_str t = *s;
+	uint64_t pri;
+
+	*v1 = false;
+	if (!MR_CUT(&t, "<") || !mr_cut_number(&t, &pri) || pri > 191 || !MR_CUT(&t, ">"))
+		return;
+	*v1 = MR_CUT(&t, "1 ");
+	*s = t;
+}
+
+int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
+{
+	struct mr_line l = { .text = { p, n } };
+	struct mr_str s = { p, n };
+	bool v1;
+
+	while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+		s.n--;
+	if (s.n == 0 || s.n > MR_LINE_MAX)
+		return -EINVAL;
+	l.text.n = s.n;
+	cut_pri(&s, &v1);
+	if (v1 && cut_rfc5424(&s, clock, &l)) {
+		;
+	} else if (cut_bsd(&s, clock, &l.time_us) || cut_iso(&s, clock, &l.time_us)) {
+		MR_CUT(&s, " ");
+		cut_syslog_head(&s, &l);
+	} else if (cut_bracket(&s, clock, &l.time_us)) {
+		MR_CUT(&s, " ");
+	} else {
+		cut_program(&s, &l);
+	}
+	l.message = s;
+	*out = l;
+	return 0;
+}
