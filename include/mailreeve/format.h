@@ -51,6 +51,8 @@ struct mr_format {
 	const char *const *programs; /* for help and doctor; matching is the parse function's */
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };
+/* one of each file of lib/format/ */
+extern const struct mr_format mr_format_dovecot;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
 
@@ -63,6 +65,20 @@ struct mr_trace {
 int mr_join_new(size_t sessions, struct mr_join **out);
 void mr_join_free(struct mr_join *j);
 MR_DEFINE_CLEANUP(struct mr_join *, mr_join_free)
+/* What a first line told of a session.  `scope` is the format's name or a literal of its own; keys
+ * of different scopes never meet.  Strings are copied in and cut to MR_JOIN_USER / MR_JOIN_KEY
+ * bytes. */
+#define MR_JOIN_USER 256
+#define MR_JOIN_KEY  96
+struct mr_joined {
+	struct mr_addr addr;
+	enum mr_family family;
+	struct mr_str user;
+	uint64_t time_us;
+};
+int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v);
+bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out);
+void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key);
 
 /* --- cutting ---------------------------------------------------------------------------------- */
 /* A cursor eats from the left (mr_cut_) or from the right (mr_trim_).  On a mismatch nothing moves.
