@@ -198,9 +198,7 @@ static enum mr_parse parse_proxy(struct mr_str head, struct mr_str rest, enum mr
 	} else if (!MR_CUT(&head, ")")) {
 		return MR_PARSE_NOTHING;
 	}
-	started =
-		MR_CUT(&head, ": started proxying to ") || MR_CUT(&head, ": Started proxying to ");
-	if (started) {
+	if (MR_CUT(&head, ": started proxying to ") || MR_CUT(&head, ": Started proxying to ")) {
 		fill(out, MR_EV_LOGIN, family, &t, "login (proxied)");
 		return MR_PARSE_EVENT;
 	}

@@ -15,11 +15,12 @@
 
 #include <time.h>
 
-#define PID_MAX_DIGITS	  10
-#define US_PER_S	  1000000u
-#define DAY_S		  86400
-#define FUTURE_SLACK_DAYS 2 /* a stamp without a year this far ahead of now belongs to last year \
-			     */
+#define PID_MAX_DIGITS 10
+#define US_PER_S       1000000u
+#define DAY_S	       86400
+#define FUTURE_SLACK_DAYS \
+	2 /* a stamp without a year this far ahead of now belongs to last year \
+	   */
 
 static bool is_digit(char c)
 {

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * format.c - the table of formats.
+ *
+ * A new mail server is a file lib/format/NAME.c with a `const struct mr_format mr_format_NAME`, its
+ * declaration in format.h, and a line here.  Never parses.
+ */
+#include <mailreeve/format.h>
+
+const struct mr_format *const mr_formats[] = {
+	&mr_format_dovecot,
+	NULL,
+};
+
+const struct mr_format *mr_format_find(const char *name)
+{
+	for (size_t i = 0; mr_formats[i]; i++)
+		if (strcmp(mr_formats[i]->name, name) == 0)
+			return mr_formats[i];
+	return NULL;
+}
