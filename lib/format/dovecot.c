@@ -47,6 +47,51 @@ static bool cut_separator(struct mr_str *s)
 	return MR_CUT(s, ", ") || MR_CUT(s, ",");
 }
 
+static int base64_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/*
+ * Dovecot makes its session ids of 6 bytes time, 2 bytes port and the remote address, in base64
+ * (login-common/client-common.c).  An id of that shape that names another address belongs to a line
+ * that Dovecot did not write.  Ids of other shapes (asserted by a proxy) say nothing.
+ */
+static bool session_fits(struct mr_str id, const struct mr_addr *rip)
+{
+	uint8_t raw[24];
+	struct mr_addr a;
+
+	if (id.n != 16 && id.n != 32)
+		return true;
+	for (size_t i = 0; i < id.n; i += 4) {
+		uint32_t v = 0;
+
+		for (size_t k = 0; k < 4; k++) {
+			int x = base64_value(id.p[i + k]);
+
+			if (x < 0)
+				return true;
+			v = v << 6 | (uint32_t)x;
+		}
+		raw[i / 4 * 3] = (uint8_t)(v >> 16);
+		raw[i / 4 * 3 + 1] = (uint8_t)(v >> 8);
+		raw[i / 4 * 3 + 2] = (uint8_t)v;
+	}
+	if (id.n == 16)
+		a = mr_addr_from4((uint32_t)raw[8] << 24 | (uint32_t)raw[9] << 16 |
+				  (uint32_t)raw[10] << 8 | raw[11]);
+	else
+		memcpy(a.b, raw + 8, 16);
+	return memcmp(a.b, rip->b, 16) == 0;
+}
+
 static bool server_fields(struct mr_str s, struct tail *t)
 {
 	struct mr_str addr, lip, rest;
@@ -89,6 +134,8 @@ static bool server_fields(struct mr_str s, struct tail *t)
 			return false;
 		t->session = id;
 		if (id.n && (!mr_cut_class(&id, MR_CLASS_BASE64, &t->session) || id.n))
+			return false;
+		if (!session_fits(t->session, &t->rip))
 			return false;
 		if (!MR_TRIM(&rest, ", ") && !MR_TRIM(&rest, ","))
 			return false;
@@ -333,8 +380,8 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_event *out)
 		    !mr_trim_from(&s, ',', &item))
 			return MR_PARSE_NOTHING;
 	}
-	if (!mr_str_addr(item, &t.rip) || !mr_cut_class(&s, MR_CLASS_WORD, &driver) ||
-	    !MR_CUT(&s, "("))
+	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip) ||
+	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "("))
 		return MR_PARSE_NOTHING;
 	t.user = s;
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
