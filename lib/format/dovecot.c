@@ -22,6 +22,9 @@
 
 static const char NAME[] = "dovecot";
 
+#define SESSION_MIN \
+	8 /* characters; Dovecot's own ids have 16 or 32, proxies' are no shorter than a time */
+
 struct tail { /* what the server wrote behind user=<…> */
 	struct mr_str user, method, session;
 	struct mr_addr rip;
@@ -68,6 +71,8 @@ static bool session_fits(struct mr_str id, const struct mr_addr *rip)
 	uint8_t raw[24];
 	struct mr_addr a;
 
+	if (id.n && id.n < SESSION_MIN)
+		return false;
 	if (id.n != 16 && id.n != 32)
 		return true;
 	for (size_t i = 0; i < id.n; i += 4) {
