@@ -53,6 +53,7 @@ struct mr_format {
 };
 /* one of each file of lib/format/ */
 extern const struct mr_format mr_format_dovecot;
+extern const struct mr_format mr_format_postfix;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
 

@@ -9,6 +9,7 @@
 
 const struct mr_format *const mr_formats[] = {
 	&mr_format_dovecot,
+	&mr_format_postfix,
 	NULL,
 };
 
