@@ -23,6 +23,7 @@ struct mr_line {
 	struct mr_str message;
 	uint64_t time_us; /* realtime; 0: none.  A syslog stamp without a year gets the year of
 			     `now` */
+	struct mr_str body; /* all behind the stamp: for servers' own logs, that have no program */
 	struct mr_str text; /* the whole line */
 };
 struct mr_clock {
@@ -116,7 +117,7 @@ bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run);
 bool mr_str_addr(struct mr_str s, struct mr_addr *out);
 static inline bool mr_str_is(struct mr_str s, const char *lit)
 {
-	return strlen(lit) == s.n && memcmp(s.p, lit, s.n) == 0;
+	return strlen(lit) == s.n && (s.n == 0 || memcmp(s.p, lit, s.n) == 0);
 }
 
 #endif

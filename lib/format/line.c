@@ -123,9 +123,11 @@ static void zone(struct mr_str *s, long *gmtoff)
 	if (t.n < 5 || (*t.p != '+' && *t.p != '-'))
 		return;
 	sign = *t.p == '-' ? -1 : 1;
+	if (t.p[3] == ':' && t.n < 6)
+		return;
 	h = digits(t.p + 1, 2);
 	m = digits(t.p + 3 + (t.p[3] == ':'), 2);
-	if (h < 0 || m < 0 || (t.p[3] == ':' && t.n < 6))
+	if (h < 0 || m < 0)
 		return;
 	*gmtoff = sign * (h * 3600L + m * 60L);
 	t.n -= 5 + (size_t)(t.p[3] == ':');
@@ -344,6 +346,7 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 {
 	struct mr_line l = { .text = { p, n } };
 	struct mr_str s = { p, n };
+	const char *start;
 	bool v1;
 
 	while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
@@ -352,14 +355,20 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 		return -EINVAL;
 	l.text.n = s.n;
 	cut_pri(&s, &v1);
+	start = s.p;
 	if (v1 && cut_rfc5424(&s, clock, &l)) {
-		;
+		l.body = s;
 	} else if (cut_bsd(&s, clock, &l.time_us) || cut_iso(&s, clock, &l.time_us)) {
 		MR_CUT(&s, " ");
-		cut_syslog_head(&s, &l);
+		l.body = s;
+		/* 2026/11/21 is nginx's own log: "[info] 218#218: …", no host, no program */
+		if (start[4] != '/')
+			cut_syslog_head(&s, &l);
 	} else if (cut_bracket(&s, clock, &l.time_us)) {
 		MR_CUT(&s, " ");
+		l.body = s;
 	} else {
+		l.body = s;
 		cut_program(&s, &l);
 	}
 	l.message = s;

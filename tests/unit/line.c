@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * line.c - tests of the frame of a log line: every stamp and head that real servers and syslog
+ * daemons write, and what is no line.
+ */
+#include <mailreeve/format.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* 2026-11-21 22:00:00 UTC */
+#define NOW_US 1795298400000000u
+
+static struct mr_line parse(const char *text)
+{
+	struct mr_clock c = { .now_us = NOW_US };
+	struct mr_line l;
+
+	assert_int_equal(mr_line_parse(text, strlen(text), &c, &l), 0);
+	return l;
+}
+
+static void expect(const char *text, const char *program, uint32_t pid, const char *message,
+		   uint64_t time_us)
+{
+	struct mr_line l = parse(text);
+
+	if (!mr_str_is(l.program, program) || !mr_str_is(l.message, message) || l.pid != pid ||
+	    l.time_us != time_us)
+		fail_msg("%s\n  program \"%.*s\" pid %u time %llu message \"%.*s\"", text,
+			 (int)l.program.n, l.program.p, l.pid, (unsigned long long)l.time_us,
+			 (int)l.message.n, l.message.p);
+}
+
+#define AT(h, m, s) ((1795219200u + (h)*3600u + (m)*60u + (s)) * 1000000ull) /* 2026-11-21 */
+
+static void test_stamps(void **state)
+{
+	(void)state;
+	expect("Nov 21 20:43:50 mail postfix/smtpd[155]: connect", "postfix/smtpd", 155, "connect",
+	       AT(20, 43, 50));
+	expect("Nov  1 00:00:00 mail a: b", "a", 0, "b", 1793491200000000u);
+	expect("Dec 31 23:59:59 mail a: b", "a", 0, "b", 1767225599000000u); /* last year's */
+	expect("Nov 21 20:43:50 pop3-login: Info: Login", "pop3-login", 0, "Info: Login",
+	       AT(20, 43, 50));
+	expect("Nov 21 21:38:01 mail mail.info dovecot: master: up", "dovecot", 0, "master: up",
+	       AT(21, 38, 1));
+	expect("2026-11-21T21:37:39.538238+00:00 mail dovecot: x", "dovecot", 0, "x",
+	       AT(21, 37, 39) + 538238);
+	expect("2026-11-21T22:37:39+01:00 mail dovecot: x", "dovecot", 0, "x", AT(21, 37, 39));
+	expect("2026-11-21T21:37:39Z mail dovecot: x", "dovecot", 0, "x", AT(21, 37, 39));
+	expect("2026-11-21 21:17:05 1xUsCn-00008O-2c <= a@b", "", 0, "1xUsCn-00008O-2c <= a@b",
+	       AT(21, 17, 5));
+	expect("2026-11-21 21:17:05.145 +0000 [766] x", "", 0, "[766] x", AT(21, 17, 5) + 145000);
+	expect("2026/11/21 21:29:11 [info] 218#218: *1 x", "", 0, "[info] 218#218: *1 x",
+	       AT(21, 29, 11));
+	expect("[21-Nov-2026 20:43:50 +0000]: <s> IMAP Error: x", "", 0, "<s> IMAP Error: x",
+	       AT(20, 43, 50));
+	expect("[21/Nov/2026 20:43:50] x", "", 0, "x", AT(20, 43, 50));
+	expect("<22>Nov 21 20:43:50 dovecot: x", "dovecot", 0, "x", AT(20, 43, 50));
+	expect("<22>1 2026-11-21T20:43:50Z mail dovecot 77 - - x: y", "dovecot", 77, "x: y",
+	       AT(20, 43, 50));
+	expect("<22>1 2026-11-21T20:43:50Z mail dovecot - ID [a b=\"]\\\"\"][c] msg", "dovecot", 0,
+	       "msg", AT(20, 43, 50));
+	expect("dovecot: imap-login: Login", "dovecot", 0, "imap-login: Login", 0);
+	expect("Nov 21 20:43:50 mx popper[9]: [ID 702911 mail.info] hello", "popper", 9, "hello",
+	       AT(20, 43, 50));
+	expect("Nov 21 20:43:50 mx sogod [123]: x", "sogod", 123, "x", AT(20, 43, 50));
+	expect("just words\r\n", "", 0, "just words", 0);
+}
+
+static void test_no_line(void **state)
+{
+	struct mr_clock c = { .now_us = NOW_US };
+	struct mr_line l = { .pid = 7 };
+	char *big = malloc(MR_LINE_MAX + 2);
+
+	(void)state;
+	assert_int_equal(mr_line_parse("", 0, &c, &l), -EINVAL);
+	assert_int_equal(mr_line_parse("\r\n", 2, &c, &l), -EINVAL);
+	memset(big, 'x', MR_LINE_MAX + 2);
+	assert_int_equal(mr_line_parse(big, MR_LINE_MAX + 1, &c, &l), -EINVAL);
+	assert_int_equal(l.pid, 7); /* untouched */
+	free(big);
+}
+
+/* Every prefix of a line is read without looking behind its end (ASan sees it). */
+static void test_cut_lines(void **state)
+{
+	static const char *const lines[] = {
+		"<22>1 2026-11-21T20:43:50.1+01:00 mail dovecot 77 - [a b=\"]\\\"\"] x: y",
+		"Nov 21 20:43:50 mx popper[9]: [ID 702911 mail.info] hello",
+		"[21-Nov-2026 20:43:50 +0000]: <s> IMAP Error: x",
+		"2026/11/21 21:29:11 [info] 218#218: *1 x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(lines); i++) {
+		for (size_t n = 1; n <= strlen(lines[i]); n++) {
+			struct mr_clock c = { .now_us = NOW_US };
+			char *copy = malloc(n);
+			struct mr_line l;
+
+			memcpy(copy, lines[i], n);
+			assert_int_equal(mr_line_parse(copy, n, &c, &l), 0);
+			assert_true(l.message.n <= n);
+			free(copy);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stamps),
+		cmocka_unit_test(test_no_line),
+		cmocka_unit_test(test_cut_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
