@@ -113,6 +113,31 @@ static __always_inline __u32 trie_class6(__u32 slot, const struct mr_gen *g, con
 	return class ? *class : g->root6;
 }
 
+/* Class, MR_CLASS_MISS or MR_CLASS_NONE.  lo: host order */
+static __always_inline __u32 host_class6(__u32 slot, const struct mr_gen *g, __u32 range, __u64 lo)
+{
+	__u32 at = MR_HOST6_BUCKET(range, lo, g->host6_buckets);
+	void *map = bpf_map_lookup_elem(&hosts6, &slot);
+
+	if (!map)
+		return MR_CLASS_NONE;
+	for (int probe = 0; probe < MR_HOST6_PROBES; probe++) {
+		const struct mr_host6_bucket *b = bpf_map_lookup_elem(map, &at);
+
+		if (!b)
+			return MR_CLASS_NONE;
+#pragma unroll
+		for (int way = 0; way < MR_HOST6_WAYS; way++)
+			if (b->lo[way] == lo && b->range[way] == range && way < b->used)
+				return b->class[way];
+		if (!b->more)
+			return MR_CLASS_MISS;
+		if (++at >= g->host6_buckets)
+			at = 0;
+	}
+	return MR_CLASS_MISS;
+}
+
 /*
  * How many of the starts are not above hi.  Without a branch: BPF has no "set if less", a compare
  * would be a jump that is guessed wrong once a node, and eight forks for the verifier.  The top bit
@@ -139,7 +164,7 @@ static __always_inline __u32 class_of6(__u32 slot, const __u64 addr[2])
 	__u32 node = 0, found = 0, nodes = g->tree6_nodes;
 	__u64 hi = bpf_be64_to_cpu(addr[0]);
 	const struct mr_tree6_values *values;
-	__u32 at, value;
+	__u32 at, value, class;
 	void *map;
 
 	if (!(g->flags & MR_GEN_TREE6))
@@ -167,7 +192,12 @@ static __always_inline __u32 class_of6(__u32 slot, const __u64 addr[2])
 	if (!values)
 		return MR_CLASS_NONE;
 	value = values->value[found & (MR_TREE6_VALUES - 1)];
-	return value == MR_TREE6_TRIE ? trie_class6(slot, g, addr) : value;
+	if (value < MR_TREE6_HOSTS)
+		return value;
+	if (value == MR_TREE6_TRIE)
+		return trie_class6(slot, g, addr);
+	class = host_class6(slot, g, found, bpf_be64_to_cpu(addr[1]));
+	return class == MR_CLASS_MISS ? value - MR_TREE6_HOSTS : class;
 }
 
 #endif

@@ -152,6 +152,21 @@ struct {
 		});
 } tree6_values SEC(".maps");
 
+/* IPv6 host table: bucket -> struct mr_host6_bucket.  There if MR_GEN_HOSTS6. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MR_SLOTS);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, MR_INNER_ARRAY);
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct mr_host6_bucket));
+		});
+} hosts6 SEC(".maps");
+
 /* Destinations that `to` names, both slots together.  Value 1.  Writer: daemon, for the spare slot.
  * Pinned. */
 struct {

@@ -96,11 +96,15 @@ struct mr_host_bucket {
 
 /*
  * The IPv6 tree: the flattened space cut into ranges of the upper 64 bits, starts sorted, in nodes
- * of one cache line.  image6.c has the essay.  The value of a range is a class, or MR_TREE6_TRIE:
- * prefixes longer than /64 lie in it, ask the trie.
+ * of one cache line.  layout_tree6.c has the essay.  The value of a range is one of
+ *   0..65535                the class of all of it
+ *   MR_TREE6_HOSTS + class  a /64 in which only single addresses differ: ask the host table, on a
+ *                           miss the class
+ *   MR_TREE6_TRIE           ask the trie
  */
 #define MR_TREE6_KEYS  8
 #define MR_TREE6_DEPTH 7 /* levels the program walks at most: 9^7 ranges */
+#define MR_TREE6_HOSTS 0x10000u
 #define MR_TREE6_TRIE  0xffffffffu
 struct mr_tree6_node {
 	__u64 start[MR_TREE6_KEYS]; /* host order, unused = all ones */
@@ -109,6 +113,24 @@ struct mr_tree6_node {
 struct mr_tree6_values {
 	__u32 value[MR_TREE6_VALUES];
 };
+
+/*
+ * The host table for them: like the IPv4 one, but the key is the place of the /64's range in the
+ * tree (8 * node + key) and the lower 64 bits, host order.
+ */
+#define MR_HOST6_WAYS	4
+#define MR_HOST6_PROBES 4
+struct mr_host6_bucket {
+	__u64 lo[MR_HOST6_WAYS];
+	__u32 range[MR_HOST6_WAYS];
+	__u16 class[MR_HOST6_WAYS];
+	__u16 used; /* ways in use, filled from 0 */
+	__u16 more; /* overflowed: look on in the next one */
+	__u32 pad;
+};
+#define MR_HOST6_HASH(range, lo) \
+	((__u32)((((lo) ^ (range)*0xC2B2AE3D27D4EB4FULL) * 0x9E3779B97F4A7C15ULL) >> 32))
+#define MR_HOST6_BUCKET(range, lo, n) ((__u32)(((__u64)MR_HOST6_HASH(range, lo) * (n)) >> 32))
 
 /* Keys of the two tries; the value is the class as __u32. */
 struct mr_trie4_key {
@@ -135,6 +157,7 @@ struct mr_service_conf {
 #define MR_GEN_HOSTS  4
 #define MR_GEN_TRIE4  8 /* else every IPv4 address the index does not decide is root4 */
 #define MR_GEN_TRIE6  16
+#define MR_GEN_HOSTS6 32
 
 /* The head of a generation: everything small.  The big parts are inner maps of the same slot. */
 struct mr_gen {
@@ -146,7 +169,7 @@ struct mr_gen {
 	__u32 host_buckets;
 	__u32 tree6_nodes;
 	__u32 tree6_depth;
-	__u32 pad;
+	__u32 host6_buckets;
 	__u64 ban_mask6[2]; /* network order halves: the part of an IPv6 address that is a key */
 	__u64 permit_mask6[2];
 	__u16 top4[256];
@@ -265,6 +288,7 @@ struct mr_event_packet {
 
 _Static_assert(sizeof(struct mr_index_block) == 64, "an index block is one cache line");
 _Static_assert(sizeof(struct mr_host_bucket) == 64, "a host bucket is one cache line");
+_Static_assert(sizeof(struct mr_host6_bucket) == 64, "an IPv6 host bucket is one cache line");
 _Static_assert(sizeof(struct mr_tree6_node) == 64, "a tree node is one cache line");
 _Static_assert(sizeof(struct mr_tree6_values) == 64, "a block of values is one cache line");
 _Static_assert(sizeof(struct mr_entry_key) == 16, "entry key");

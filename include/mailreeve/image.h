@@ -60,20 +60,22 @@ static inline uint16_t mr_image_outcome(const struct mr_image *i, uint16_t class
  */
 struct mr_layout {
 	uint32_t flags; /* MR_GEN_ */
-	size_t host_buckets, tree6_nodes, tree6_depth;
+	size_t host_buckets, host6_buckets, tree6_nodes, tree6_depth;
 	size_t tree6_values; /* in u32: a multiple of MR_TREE6_VALUES */
 	size_t trie4, trie6; /* entries that go to the tries */
 	uint16_t top4[256];
 	void *state; /* private to layout.c */
 };
+/* index: MR_INDEX_OFF means the tries alone, for both families. */
 int mr_layout_plan(const struct mr_image *i, enum mr_index_mode mode, struct mr_layout *out);
 void mr_layout_clear(struct mr_layout *l);
 /* blocks: MR_INDEX_BLOCKS, zeroed; buckets: l->host_buckets, zeroed.  May move hosts to the trie:
  * call before mr_layout_trie4, and before trusting l->trie4. */
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,
 		     struct mr_host_bucket *buckets);
-int mr_layout_tree6(const struct mr_image *i, const struct mr_layout *l,
-		    struct mr_tree6_node *nodes, uint32_t *values);
+/* buckets: l->host6_buckets, zeroed.  As above: call before mr_layout_trie6. */
+int mr_layout_tree6(const struct mr_image *i, struct mr_layout *l, struct mr_tree6_node *nodes,
+		    uint32_t *values, struct mr_host6_bucket *buckets);
 /* Keys and classes for a bulk update, l->trie4 and l->trie6 elements. */
 int mr_layout_trie4(const struct mr_image *i, const struct mr_layout *l, struct mr_trie4_key *keys,
 		    uint32_t *classes);

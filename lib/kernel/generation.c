@@ -46,6 +46,7 @@ static const uint32_t inner_flag[MR_INNER_N] = {
 	[MR_INNER_TRIE6] = MR_GEN_TRIE6,
 	[MR_INNER_TREE6] = MR_GEN_TREE6,
 	[MR_INNER_TREE6_VALUES] = MR_GEN_TREE6,
+	[MR_INNER_HOSTS6] = MR_GEN_HOSTS6,
 };
 
 static uint32_t spare_slot(const struct mr_kernel *k)
@@ -193,7 +194,8 @@ static int fill_tree6(struct fill *f)
 {
 	size_t nodes = f->layout.tree6_nodes;
 	size_t values = (f->layout.tree6_values + MR_TREE6_VALUES - 1) / MR_TREE6_VALUES;
-	void *n = NULL, *v = NULL;
+	size_t buckets = f->layout.flags & MR_GEN_HOSTS6 ? f->layout.host6_buckets : 0;
+	void *n = NULL, *v = NULL, *h = NULL;
 	int r;
 
 	if (!(f->layout.flags & MR_GEN_TREE6))
@@ -205,13 +207,18 @@ static int fill_tree6(struct fill *f)
 		r = inner_map(f, MR_INNER_TREE6, nodes, &n);
 	if (r == 0)
 		r = inner_map(f, MR_INNER_TREE6_VALUES, values, &v);
+	if (r == 0 && buckets)
+		r = inner_create(f, MR_INNER_HOSTS6, buckets);
+	if (r == 0 && buckets)
+		r = inner_map(f, MR_INNER_HOSTS6, buckets, &h);
 	if (r == 0) {
-		r = mr_layout_tree6(f->spec->image, &f->layout, n, v);
+		r = mr_layout_tree6(f->spec->image, &f->layout, n, v, h);
 		if (r < 0)
 			fill_error(f, r, MR_INNER_TREE6, "lay out the map");
 	}
 	inner_unmap(f, MR_INNER_TREE6, nodes, n);
 	inner_unmap(f, MR_INNER_TREE6_VALUES, values, v);
+	inner_unmap(f, MR_INNER_HOSTS6, buckets, h);
 	return r;
 }
 
@@ -378,6 +385,7 @@ static int fill_head(struct fill *f)
 	g->host_buckets = (uint32_t)l->host_buckets;
 	g->tree6_nodes = (uint32_t)l->tree6_nodes;
 	g->tree6_depth = (uint32_t)l->tree6_depth;
+	g->host6_buckets = (uint32_t)l->host6_buckets;
 	prefix_mask(spec->policy->ban.ipv6_prefix, g->ban_mask6);
 	prefix_mask(spec->policy->permit.ipv6_prefix, g->permit_mask6);
 	memcpy(g->top4, l->top4, sizeof(g->top4));

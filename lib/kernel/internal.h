@@ -23,6 +23,7 @@ enum mr_map {
 	MR_MAP_TRIE6,
 	MR_MAP_TREE6,
 	MR_MAP_TREE6_VALUES,
+	MR_MAP_HOSTS6,
 	MR_MAP_TO,
 	MR_MAP_PERMITS,
 	MR_MAP_BANS,
@@ -41,6 +42,7 @@ enum mr_inner {
 	MR_INNER_TRIE6,
 	MR_INNER_TREE6,
 	MR_INNER_TREE6_VALUES,
+	MR_INNER_HOSTS6,
 	MR_INNER_N,
 };
 /* State, outer maps and `to` describe each other: adopted together or not at all. */

@@ -29,6 +29,7 @@ const char *const mr_map_names[MR_MAP_N] = {
 	[MR_MAP_TRIE6] = "trie6",
 	[MR_MAP_TREE6] = "tree6",
 	[MR_MAP_TREE6_VALUES] = "tree6_values",
+	[MR_MAP_HOSTS6] = "hosts6",
 	[MR_MAP_TO] = "to",
 	[MR_MAP_PERMITS] = "permits",
 	[MR_MAP_BANS] = "bans",

@@ -11,6 +11,7 @@ void laid_out_clear(struct laid_out *x)
 	mr_layout_clear(&x->l);
 	free(x->index);
 	free(x->hosts);
+	free(x->hosts6);
 	free(x->nodes);
 	free(x->values);
 	free(x->key4);
@@ -34,8 +35,10 @@ int lay_out(const struct mr_image *i, enum mr_index_mode mode, struct laid_out *
 	if (r == 0 && x.l.flags & MR_GEN_TREE6) {
 		x.nodes = calloc(x.l.tree6_nodes, sizeof(*x.nodes));
 		x.values = calloc(x.l.tree6_values / MR_TREE6_VALUES, sizeof(*x.values));
-		r = x.nodes && x.values ? mr_layout_tree6(i, &x.l, x.nodes, x.values->value)
-					: -ENOMEM;
+		x.hosts6 = calloc(x.l.host6_buckets + 1, sizeof(*x.hosts6));
+		r = x.nodes && x.values && x.hosts6
+			    ? mr_layout_tree6(i, &x.l, x.nodes, x.values->value, x.hosts6)
+			    : -ENOMEM;
 	}
 	if (r < 0)
 		return r;
@@ -115,6 +118,25 @@ static bool host(const struct laid_out *x, uint32_t addr, uint32_t *class)
 	return false;
 }
 
+static bool host6(const struct laid_out *x, uint32_t range, uint64_t lo, uint32_t *class)
+{
+	size_t at = MR_HOST6_BUCKET(range, lo, x->l.host6_buckets);
+
+	for (unsigned int probe = 0; probe < MR_HOST6_PROBES; probe++) {
+		const struct mr_host6_bucket *b = &x->hosts6[at];
+
+		for (unsigned int w = 0; w < b->used; w++)
+			if (b->lo[w] == lo && b->range[w] == range) {
+				*class = b->class[w];
+				return true;
+			}
+		if (!b->more)
+			return false;
+		at = at + 1 == x->l.host6_buckets ? 0 : at + 1;
+	}
+	return false;
+}
+
 static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 {
 	uint32_t addr = mr_addr_v4(a), class;
@@ -137,7 +159,7 @@ static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 static uint32_t class_of6(const struct laid_out *x, const struct mr_addr *a)
 {
 	uint64_t hi = mr_addr_hi(a);
-	uint32_t node = 0, at = 0, value;
+	uint32_t node = 0, at = 0, value, class;
 
 	if (!(x->l.flags & MR_GEN_TREE6))
 		return trie6(x, a);
@@ -151,7 +173,11 @@ static uint32_t class_of6(const struct laid_out *x, const struct mr_addr *a)
 		node = node * (MR_TREE6_KEYS + 1) + 1 + n;
 	}
 	value = x->values[at / MR_TREE6_VALUES].value[at % MR_TREE6_VALUES];
-	return value == MR_TREE6_TRIE ? trie6(x, a) : value;
+	if (value < MR_TREE6_HOSTS)
+		return value;
+	if (value == MR_TREE6_TRIE)
+		return trie6(x, a);
+	return host6(x, at, mr_addr_lo(a), &class) ? class : value - MR_TREE6_HOSTS;
 }
 
 uint32_t laid_out_class(const struct laid_out *x, const struct mr_addr *a)

@@ -12,6 +12,7 @@ struct laid_out {
 	struct mr_layout l;
 	struct mr_index_block *index;
 	struct mr_host_bucket *hosts;
+	struct mr_host6_bucket *hosts6;
 	struct mr_tree6_node *nodes;
 	struct mr_tree6_values *values;
 	struct mr_trie4_key *key4;

@@ -229,7 +229,7 @@ static void trees(void **state)
 			if (n % 50 == 13)
 				add6(i, hi + 5, n, 128, 250);
 		}
-		assert_int_equal(lay_out(i, MR_INDEX_AUTO, &x), 0);
+		assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
 		assert_true(x.l.flags & MR_GEN_TREE6);
 		for (size_t n = 0; n < i->n6; n++)
 			for (int d = -1; d < 2; d++) {
@@ -240,6 +240,78 @@ static void trees(void **state)
 		laid_out_clear(&x);
 		mr_image_free(i);
 	}
+}
+
+static void check_hosts6(const struct laid_out *x)
+{
+	const struct mr_image *i = x->image;
+
+	for (size_t n = 0; n < i->n6; n++)
+		for (int d = -1; d < 2; d++) {
+			check6(x, i->v6[n].hi, i->v6[n].lo + (uint64_t)(int64_t)d);
+			check6(x, i->v6[n].hi + (uint64_t)(int64_t)d, i->v6[n].lo);
+		}
+}
+
+/* Hosts in many /64s beside /64s with other long prefixes. */
+static void hosts6(void **state)
+{
+	struct mr_image *i = image_new(0, 3000, 9);
+	size_t overflowed = 0;
+	struct laid_out x;
+
+	(void)state;
+	i->root6 = 3;
+	for (uint64_t n = 0; n < 1000; n++)
+		for (uint64_t k = 0; k <= n % 3; k++)
+			add6(i, 0x20010db800000000 + n, k << 60 | (n * n * n & 0xfffffffe),
+			     n % 50 == 7 ? 127 : 128, k);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	assert_true(x.l.flags & MR_GEN_HOSTS6 && x.l.flags & MR_GEN_TRIE6);
+	for (size_t b = 0; b < x.l.host6_buckets; b++)
+		overflowed += x.hosts6[b].more;
+	assert_true(overflowed > 10);
+	check_hosts6(&x);
+	laid_out_clear(&x);
+	mr_image_free(i);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* One /64 whose hosts all have one hash: four buckets fill, and the rest goes to the trie. */
+static void crowded_hosts6(void **state)
+{
+	enum { HOSTS = 100 };
+	const uint64_t odd = 0x9E3779B97F4A7C15; /* the multiplier of MR_HOST6_HASH */
+	const uint64_t range = 1; /* the /64 lies between two ranges of the root, in one node */
+	struct mr_image *i = image_new(0, HOSTS, 9);
+	uint64_t inverse = odd, lo[HOSTS];
+	struct laid_out x;
+
+	(void)state;
+	for (int n = 0; n < 6; n++) /* Newton: each step doubles the bits that are right */
+		inverse *= 2 - odd * inverse;
+	for (uint64_t n = 0; n < HOSTS; n++) {
+		lo[n] = (n * inverse) ^ (range * 0xC2B2AE3D27D4EB4F);
+		assert_true(MR_HOST6_HASH(range, lo[n]) == 0);
+	}
+	qsort(lo, HOSTS, sizeof(lo[0]), ascending);
+	for (size_t n = 0; n < HOSTS; n++)
+		add6(i, 0x20010db800000000, lo[n], 128, 1 + n % 7);
+	assert_int_equal(mr_layout_plan(i, MR_INDEX_ON, &x.l), 0);
+	assert_int_equal(x.l.trie6, 0);
+	mr_layout_clear(&x.l);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	assert_int_equal(x.l.trie6, HOSTS);
+	assert_true(x.l.flags & MR_GEN_TRIE6);
+	check_hosts6(&x);
+	laid_out_clear(&x);
+	mr_image_free(i);
 }
 
 static void edges6(void **state)
@@ -254,7 +326,7 @@ static void edges6(void **state)
 	add6(i, UINT64_MAX - 1, 0, 64, 4);
 	add6(i, UINT64_MAX, 0, 65, 5);
 	add6(i, UINT64_MAX, UINT64_MAX, 128, 6);
-	assert_int_equal(lay_out(i, MR_INDEX_AUTO, &x), 0);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
 	for (uint64_t d = 0; d < 4; d++)
 		for (uint64_t e = 0; e < 2; e++) {
 			check6(&x, d, e);
@@ -262,6 +334,16 @@ static void edges6(void **state)
 			check6(&x, UINT64_MAX - d, e - 1);
 			check6(&x, UINT64_MAX - d, e + 0x7fffffffffffffff);
 		}
+	laid_out_clear(&x);
+	mr_image_free(i);
+
+	/* hosts in the very last /64, where unused places of the tree are found */
+	i = image_new(0, 4, 8);
+	add6(i, 0x20010db800000000, 7, 128, 2);
+	add6(i, UINT64_MAX, 5, 128, 3);
+	add6(i, UINT64_MAX, UINT64_MAX, 128, 4);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	check_hosts6(&x);
 	laid_out_clear(&x);
 	mr_image_free(i);
 }
@@ -272,6 +354,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(random_policies), cmocka_unit_test(many_classes),
 		cmocka_unit_test(crowded_hosts),   cmocka_unit_test(edges4),
 		cmocka_unit_test(trees),	   cmocka_unit_test(edges6),
+		cmocka_unit_test(hosts6),	   cmocka_unit_test(crowded_hosts6),
 	};
 
 	seed = mr_realtime_us();
