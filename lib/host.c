@@ -101,6 +101,14 @@ static int add_single(struct mr_set *s, const struct mr_addr *a)
 
 /* --- links ------------------------------------------------------------------------------------ */
 
+static struct mr_device *find_device(struct mr_host *h, int ifindex)
+{
+	for (size_t i = 0; i < h->n_devices; i++)
+		if (h->devices[i].ifindex == ifindex)
+			return &h->devices[i];
+	return NULL;
+}
+
 static int add_device(struct host_build *b, struct rtnl_link *l)
 {
 	struct mr_host *h = b->host;
@@ -110,8 +118,9 @@ static int add_device(struct host_build *b, struct rtnl_link *l)
 	unsigned int flags = rtnl_link_get_flags(l);
 	int r;
 
-	/* bridges also report their ports under AF_BRIDGE; the device itself is AF_UNSPEC */
-	if (!name || rtnl_link_get_family(l) != AF_UNSPEC)
+	/* not by family: libnl says AF_BRIDGE of a bridge itself, though the dump is of AF_UNSPEC
+	 */
+	if (!name || find_device(h, rtnl_link_get_ifindex(l)))
 		return 0;
 	r = mr_grow(&h->devices, &b->alloc_devices, h->n_devices, sizeof(*h->devices));
 	if (r < 0)
@@ -127,14 +136,6 @@ static int add_device(struct host_build *b, struct rtnl_link *l)
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	snprintf(d->driver, sizeof(d->driver), "%.15s", kind ? kind : "");
 	return 0;
-}
-
-static struct mr_device *find_device(struct mr_host *h, int ifindex)
-{
-	for (size_t i = 0; i < h->n_devices; i++)
-		if (h->devices[i].ifindex == ifindex)
-			return &h->devices[i];
-	return NULL;
 }
 
 static int read_links(struct nl_sock *sk, struct host_build *b)

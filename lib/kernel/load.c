@@ -214,7 +214,8 @@ static int open_object(struct mr_kernel *k, const struct mr_kernel_options *o, c
 	k->skel->rodata->mr_replay = o->replay;
 	k->skel->data_state->state.abi = MR_ABI;
 	k->replay = o->replay != MR_REPLAY_OFF;
-	k->frags = kernel_has_frags();
+	/* a replay hands in one buffer, and need not wait for two more programs to be verified */
+	k->frags = !k->replay && kernel_has_frags();
 	if (!k->frags) {
 		bpf_program__set_autoload(object_program(k, MR_PROGRAM_L2_FRAGS), false);
 		bpf_program__set_autoload(object_program(k, MR_PROGRAM_L3_FRAGS), false);

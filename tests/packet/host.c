@@ -55,6 +55,8 @@ static void test_facts(void **s)
 	sh("ip link set lo up; ip link add h0 type veth peer name h1 && ip link set h0 mtu 1400 up "
 	   "&& ip link set h1 up && ip link add h2 type veth peer name h4 && ip link set h2 up && "
 	   "ip tuntap add mode tun name h3");
+	sh("ip link add name h.br type bridge && ip link set h4 master h.br && ip link set h.br "
+	   "up");
 	sh("ip addr add 192.0.2.10/24 dev h0 && ip addr add 10.1.2.3/16 dev h0 && "
 	   "ip addr add 2001:db8::10/64 dev h0 nodad && ip addr add fd00:1::1/48 dev h0 nodad && "
 	   "ip addr add 172.16.5.1 peer 172.16.5.2 dev h2 && ip addr add 198.51.100.7/32 dev h2 && "
@@ -65,6 +67,8 @@ static void test_facts(void **s)
 	h = snapshot();
 	assert_string_equal(device(h, "h0")->driver, "veth");
 	assert_string_equal(device(h, "h3")->driver, "tun");
+	assert_string_equal(device(h, "h.br")->driver, "bridge");
+	assert_true(device(h, "h.br")->up && device(h, "h4"));
 	assert_int_equal(device(h, "h0")->mtu, 1400);
 	assert_int_equal(device(h, "h0")->type, ARPHRD_ETHER);
 	assert_int_equal(device(h, "h3")->type, ARPHRD_NONE);

@@ -475,7 +475,12 @@ static void test_devices(void **s)
 	a = attach(k, "k0", false);
 	assert_true(a.frags || a.mode == MR_ATTACH_GENERIC);
 	assert_int_equal(mr_detach(k, "k0"), 0);
-	sh("ip link del k0");
+	/* a driver that has no XDP of its own: generic */
+	sh("ip link add name k.br type bridge");
+	a = attach(k, "k.br", false);
+	assert_true(a.mode == MR_ATTACH_GENERIC && !a.l3);
+	assert_int_equal(mr_detach(k, "k.br"), 0);
+	sh("ip link del k.br && ip link del k0");
 
 	/* without an Ethernet header, and without a kernel device at all */
 	sh("ip tuntap add mode tun name kt");
