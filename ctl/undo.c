@@ -27,7 +27,7 @@ static enum mr_exit undo_run(const struct mr_ctl *ctl)
 		printf("{\"generation\":%llu}\n", (unsigned long long)generation);
 	else
 		printf("generation %llu is active: the policy before the last apply\n"
-		       "the file is as it was: the next apply or restart reads it again\n",
+		       "the file is as it was: the next apply reads it again, a restart does not\n",
 		       (unsigned long long)generation);
 	return MR_EXIT_DONE;
 }

@@ -273,7 +273,6 @@ static void flip(struct mr_job *j);
 static void roll_back_to_nothing(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
-	uint64_t fingerprint = m->active->fingerprint;
 
 	trial_end(m);
 	mr_live_free(MR_TAKE_PTR(m->active));
@@ -286,7 +285,6 @@ static void roll_back_to_nothing(struct mr_job *j)
 	answer(j, NULL, NULL);
 	j->after = m->current;
 	j->after.trial = false;
-	j->after.withdrawn = fingerprint;
 	m->current = j->after;
 	run(j, mr_job_keep, job_kept);
 }
@@ -358,7 +356,9 @@ static void begin(struct mr_job *j)
 	switch (j->kind) {
 	case MR_JOB_START:
 		memcpy(j->snapshot, m->current.active, sizeof(j->snapshot));
-		j->avoid = m->current.withdrawn;
+		/* as it was when a person undid it, or did not confirm it */
+		if (m->current.file != m->current.active_fingerprint)
+			j->avoid = m->current.file;
 		break;
 	case MR_JOB_UNDO:
 		if (m->trial)
@@ -498,7 +498,7 @@ static int plan_change(struct mr_job *j)
 	j->mark = m->current;
 	j->mark.generation = j->generation;
 	j->mark.trial = true;
-	j->mark.trial_fingerprint = j->live->fingerprint;
+	j->mark.file = j->live->fingerprint;
 	return 0;
 }
 
@@ -554,7 +554,6 @@ static void change_roles(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
 	struct mr_live *old = m->active;
-	uint64_t withdrawn = 0;
 
 	switch (j->kind) {
 	case MR_JOB_START:
@@ -577,7 +576,6 @@ static void change_roles(struct mr_job *j)
 		break;
 	case MR_JOB_UNDO:
 	case MR_JOB_ROLLBACK:
-		withdrawn = old ? old->fingerprint : 0;
 		m->active = j->live;
 		m->previous = old;
 		if (m->trial) {
@@ -591,8 +589,8 @@ static void change_roles(struct mr_job *j)
 		break;
 	}
 	j->borrowed = true; /* the manager's from now on */
-	if (j->kind != MR_JOB_FACTS && j->kind != MR_JOB_START)
-		m->current.withdrawn = withdrawn;
+	if (j->kind == MR_JOB_APPLY || (j->kind == MR_JOB_START && !j->fell_back))
+		m->current.file = j->live->fingerprint;
 }
 
 static void take_numbers(struct mr_job *j)
@@ -631,7 +629,7 @@ static void tell_reason(struct mr_job *j)
 	}
 	if (j->kind != MR_JOB_START || !j->fell_back)
 		return;
-	if (m->current.withdrawn != j->fallen_from)
+	if (!j->fallen_from)
 		m->config_error = strdup(j->why ? j->why : "unknown");
 	m->start_reason = MR_TAKE_PTR(j->why);
 	mr_log_with(&m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_FALLBACK }),
@@ -665,7 +663,9 @@ static void flip(struct mr_job *j)
 	if (j->kind != MR_JOB_FACTS)
 		log_flip(j);
 	mr_manager_notify(m);
-	answer(j, NULL, NULL);
+	/* a restart reads the file again, so an apply need not wait for the disk; an undo must */
+	if (j->kind != MR_JOB_UNDO)
+		answer(j, NULL, NULL);
 	run(j, mr_job_keep, job_kept);
 }
 
@@ -740,6 +740,7 @@ static void job_kept(void *arg)
 			    j->state_error);
 	if (j->r < 0 && j->live == m->active && j->kind == MR_JOB_APPLY)
 		*j->live->snapshot = '\0';
+	answer(j, NULL, NULL);
 	job_end(j);
 }
 

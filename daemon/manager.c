@@ -78,7 +78,6 @@ static int read_state(struct mr_manager *m)
 	if (!m->current.trial)
 		return 0;
 	m->current.trial = false;
-	m->current.withdrawn = m->current.trial_fingerprint;
 	mr_log_with(&m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }),
 		    "the last policy was never confirmed: rolled back by this start");
 	if (mr_state_write_current(m->options.state_dir, &m->current, &e) < 0)

@@ -426,7 +426,7 @@ int mr_state_read_current(const char *dir, struct mr_current *out, struct mr_err
 {
 	_free_ char *path = mr_state_path(dir, "current.json");
 	struct mr_current c = { 0 };
-	json_t *top = NULL, *trial;
+	json_t *top = NULL;
 	int r = path ? read_json(path, &top, e) : -ENOMEM;
 
 	if (r == -ENOENT) {
@@ -440,10 +440,8 @@ int mr_state_read_current(const char *dir, struct mr_current *out, struct mr_err
 	copy_name(c.active, json_object_get(top, "active"));
 	c.active_fingerprint = json_hex(json_object_get(top, "fingerprint"));
 	copy_name(c.previous, json_object_get(top, "previous"));
-	trial = json_object_get(top, "unconfirmed");
-	c.trial = json_is_string(trial);
-	c.trial_fingerprint = c.trial ? json_hex(trial) : 0;
-	c.withdrawn = json_hex(json_object_get(top, "withdrawn"));
+	c.trial = json_is_true(json_object_get(top, "unconfirmed"));
+	c.file = json_hex(json_object_get(top, "file"));
 	json_decref(top);
 	*out = c;
 	return 0;
@@ -452,20 +450,18 @@ int mr_state_read_current(const char *dir, struct mr_current *out, struct mr_err
 int mr_state_write_current(const char *dir, const struct mr_current *c, struct mr_error *e)
 {
 	_free_ char *path = mr_state_path(dir, "current.json");
-	char trial[20], withdrawn[20], fingerprint[20];
+	char file[20], fingerprint[20];
 	json_t *top;
 	int r;
 
 	if (!path)
 		return -ENOMEM;
-	snprintf(trial, sizeof(trial), "%016" PRIx64, c->trial_fingerprint);
-	snprintf(withdrawn, sizeof(withdrawn), "%016" PRIx64, c->withdrawn);
 	snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, c->active_fingerprint);
-	top = json_pack("{s:i,s:I,s:I,s:s,s:s,s:s,s:o,s:o}", "version", 1, "generation",
+	snprintf(file, sizeof(file), "%016" PRIx64, c->file);
+	top = json_pack("{s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:b}", "version", 1, "generation",
 			(json_int_t)c->generation, "applied", (json_int_t)c->applied_us, "active",
-			c->active, "fingerprint", fingerprint, "previous", c->previous,
-			"unconfirmed", c->trial ? json_string(trial) : json_null(), "withdrawn",
-			c->withdrawn ? json_string(withdrawn) : json_null());
+			c->active, "fingerprint", fingerprint, "previous", c->previous, "file",
+			file, "unconfirmed", c->trial);
 	r = write_json(path, top);
 	return r < 0 ? mr_error(e, r, "%s: %s", path, strerror(-r)) : 0;
 }

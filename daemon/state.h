@@ -26,9 +26,8 @@ struct mr_current {
 	uint64_t active_fingerprint;
 	char previous[MR_SNAPSHOT_NAME];
 	bool trial; /* a policy waits to be confirmed: a start goes back to `active` */
-	uint64_t trial_fingerprint;
-	uint64_t withdrawn; /* a policy undone or rolled back: a start does not take it from the
-			       file again; 0: none */
+	uint64_t file; /* what the file held when it was applied last; if that is not `active`, a
+			* person took it back, and a start does not take it again */
 };
 
 /* The directory and its parts; made if missing. */
