@@ -139,8 +139,9 @@ enum mr_exit mr_pins_status(const struct mr_ctl *ctl, json_t **out, bool *none)
 		guarded, "summary", summary, "generation", pins_field(p.generation, "generation"),
 		"applied", pins_field(p.generation, "applied"), "abi", MR_ABI, "daemon", "config",
 		"config_error", "confirm", "undo", 0, "devices", devices, "services",
-		pins_field(p.generation, "services"), "permits", pins_entries(p.kernel, MR_PERMIT),
-		"bans", pins_entries(p.kernel, MR_BAN), "warnings",
+		json_is_object(p.generation) ? pins_field(p.generation, "services") : json_array(),
+		"permits", pins_entries(p.kernel, MR_PERMIT), "bans",
+		pins_entries(p.kernel, MR_BAN), "warnings",
 		guarded ? "mailreeved is not running: the filter stands, permits run out; "
 			  "start it with systemctl start mailreeve"
 			: "mailreeved is not running: start it with systemctl start "

@@ -79,9 +79,32 @@ static void status_entries(const json_t *s, const char *key)
 		fputc('\n', stdout);
 }
 
+static void status_line(enum mr_colour colour, const char *label, const char *text)
+{
+	size_t length = strlen(text);
+
+	printf("%s%s%s: ", mr_term_on(stdout, colour), label, mr_term_off(stdout));
+	mr_term_text(text, stdout);
+	if (!length || text[length - 1] != '\n')
+		fputc('\n', stdout);
+}
+
+/* Does a warning tell the same at length? */
+static bool status_said(const json_t *s, const char *text)
+{
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach (json_object_get(s, "warnings"), i, w)
+		if (strstr(json_string_value(w) ?: "", text))
+			return true;
+	return false;
+}
+
 static void status_warnings(const json_t *s)
 {
 	const json_t *confirm = json_object_get(s, "confirm"), *w;
+	const char *error = mr_term_string(s, "config_error");
 	char left[MR_REPORT_LEFT];
 	size_t i;
 
@@ -90,17 +113,10 @@ static void status_warnings(const json_t *s)
 		       mr_term_on(stdout, MR_YELLOW), mr_term_off(stdout),
 		       mr_report_left(json_number_value(json_object_get(confirm, "expires_in")),
 				      left));
-	if (*mr_term_string(s, "config_error")) {
-		printf("%sfaulty configuration%s: ", mr_term_on(stdout, MR_RED),
-		       mr_term_off(stdout));
-		mr_term_text(mr_term_string(s, "config_error"), stdout);
-		fputc('\n', stdout);
-	}
-	json_array_foreach (json_object_get(s, "warnings"), i, w) {
-		printf("%swarning%s: ", mr_term_on(stdout, MR_YELLOW), mr_term_off(stdout));
-		mr_term_text(json_string_value(w) ?: "", stdout);
-		fputc('\n', stdout);
-	}
+	if (*error && !status_said(s, error))
+		status_line(MR_RED, "faulty configuration", error);
+	json_array_foreach (json_object_get(s, "warnings"), i, w)
+		status_line(MR_YELLOW, "warning", json_string_value(w) ?: "");
 }
 
 static void status_print(const json_t *s, bool guarded)

@@ -47,7 +47,8 @@ void mr_term_text(const char *text, FILE *out)
 
 void mr_term_json(const json_t *j)
 {
-	json_dumpf(j, stdout, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY | JSON_COMPACT);
+	json_dumpf(j, stdout,
+		   JSON_PRESERVE_ORDER | JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
 	fputc('\n', stdout);
 }
 

@@ -401,8 +401,7 @@ static int on_flush(sd_event_source *s, void *userdata)
 					   strerror(-r));
 	else
 		sd_bus_reply_method_return(f->msg, "u", f->removed);
-	sd_event_source_set_floating(s, 0); /* ours again, to let go of it */
-	sd_event_source_disable_unref(s);
+	sd_event_source_set_floating(s, 0); /* drops the loop's reference, which is the last */
 	return 0;
 }
 
