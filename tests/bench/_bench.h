@@ -104,8 +104,8 @@ int bench_send(struct bench *b, const struct bench_wire *w, bool ipv6, uint32_t 
 /* Runs a program over one frame many times; *ns is one run, *verdict the last one's. */
 int bench_test_run(int prog_fd, const uint8_t *frame, size_t len, uint32_t repeat, double *ns,
 		   uint32_t *verdict);
-/* The program that draws a source and goes on in `target`. */
-int bench_draw_prog(struct bench *b, int target, bool frags, int *fd);
+/* The program that draws a source and goes on in `target`; *fd is the object's own. */
+int bench_draw_prog(struct bench *b, int target, int *fd);
 int bench_floor_fd(struct bench *b);
 int bench_empty_fd(struct bench *b);
 int bench_floor_count(struct bench *b, uint64_t *n);

@@ -30,8 +30,6 @@ int bench_bpf_open(struct bench *b, struct mr_error *e)
 
 	if (!s)
 		return mr_error(e, -errno, "the benchmark's BPF object: %s", strerror(errno));
-	bpf_program__set_autoload(s->progs.bench_draw, false);
-	bpf_program__set_autoload(s->progs.bench_draw_frags, false);
 	if (bench_bpf__load(s)) {
 		int r = -errno;
 
@@ -244,33 +242,12 @@ int bench_test_run(int prog_fd, const uint8_t *frame, size_t len, uint32_t repea
 	return 0;
 }
 
-/* Two generators' worth of state would draw from two pools; the maps are lent to a second object
- * that holds nothing but the program that fits the target's kind. */
-int bench_draw_prog(struct bench *b, int target, bool frags, int *fd)
+int bench_draw_prog(struct bench *b, int target, int *fd)
 {
-	struct bench_bpf *s = bench_bpf__open();
-	struct bpf_program *p, *draw;
 	uint32_t zero = 0;
-	int r;
 
-	if (!s)
+	if (bpf_map_update_elem(bpf_map__fd(b->bpf->maps.target), &zero, &target, BPF_ANY) < 0)
 		return -errno;
-	draw = frags ? s->progs.bench_draw_frags : s->progs.bench_draw;
-	bpf_object__for_each_program(p, s->obj) bpf_program__set_autoload(p, p == draw);
-	r = bpf_map__reuse_fd(s->maps.pool, bpf_map__fd(b->bpf->maps.pool));
-	if (r == 0)
-		r = bpf_map__reuse_fd(s->maps.data, bpf_map__fd(b->bpf->maps.data));
-	if (r == 0 && bench_bpf__load(s))
-		r = -errno;
-	if (r == 0 && bpf_map_update_elem(bpf_map__fd(s->maps.target), &zero, &target, BPF_ANY) < 0)
-		r = -errno;
-	if (r == 0) {
-		*fd = dup(bpf_program__fd(draw));
-		r = *fd < 0 ? -errno : 0;
-	}
-	/* a program array forgets its programs when the last descriptor of it goes */
-	if (r == 0 && dup(bpf_map__fd(s->maps.target)) < 0)
-		r = -errno;
-	bench_bpf__destroy(s);
-	return r;
+	*fd = bpf_program__fd(b->bpf->progs.bench_draw);
+	return 0;
 }

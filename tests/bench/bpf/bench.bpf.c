@@ -100,16 +100,6 @@ int bench_draw(struct xdp_md *ctx)
 	return XDP_ABORTED;
 }
 
-/* The same for a program that takes frames in several buffers: both must be of one kind. */
-SEC("xdp.frags")
-int bench_draw_frags(struct xdp_md *ctx)
-{
-	if (put_source(ctx))
-		return XDP_ABORTED;
-	bpf_tail_call(ctx, &target, 0);
-	return XDP_ABORTED;
-}
-
 SEC("xdp")
 int bench_floor(struct xdp_md *ctx)
 {
