@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <mailreeve/util.h>
+#include <sched.h>
 
 #include "_frame.h"
 
@@ -60,6 +61,7 @@ struct bench {
 	uint32_t frames; /* in one measurement */
 	uint64_t seed;
 	int cpu; /* the one that sends and receives */
+	cpu_set_t cpus; /* what the process was given */
 	char dir[64]; /* for list files; removed at the end */
 	const char *build; /* where mailreeve and mailreeved are */
 	int home_ns, gen_ns;

@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -48,17 +47,17 @@ static int private_mounts(void)
 }
 
 /* One CPU for sender and receiver: the last one this process may use. */
-static int pin(int *cpu)
+static int pin(struct bench *b)
 {
-	cpu_set_t all, one;
+	cpu_set_t one;
 
-	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+	if (sched_getaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
 		return -errno;
 	CPU_ZERO(&one);
 	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &all))
-			*cpu = i;
-	CPU_SET(*cpu, &one);
+		if (CPU_ISSET(i, &b->cpus))
+			b->cpu = i;
+	CPU_SET(b->cpu, &one);
 	return sched_setaffinity(0, sizeof(one), &one) < 0 ? -errno : 0;
 }
 
@@ -93,7 +92,7 @@ static int set_up(struct bench *b, struct mr_error *e)
 	strcpy(b->dir, "/run/bench");
 	r = mr_mkdirs(b->dir, 0700);
 	if (r == 0)
-		r = pin(&b->cpu);
+		r = pin(b);
 	b->home_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (r == 0 && b->home_ns < 0)
 		r = -errno;
