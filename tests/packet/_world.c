@@ -91,7 +91,7 @@ static int fill_trie(struct world *w, unsigned int slot, bool v6)
 
 	for (size_t i = 0; fd >= 0 && i < MR_ARRAY_SIZE(prefixes); i++) {
 		const char *text = prefixes[i].text, *slash = strchr(text, '/');
-		struct mr_trie6_key key = { .prefixlen = (uint32_t)atoi(slash + 1) };
+		struct mr_trie6_key key = { .prefixlen = (uint32_t)strtoul(slash + 1, NULL, 10) };
 		char addr[MR_ADDR_TEXT] = { 0 };
 
 		if (!!strchr(text, ':') != v6)
@@ -172,7 +172,7 @@ unsigned int world_class(const struct mr_addr *a)
 	for (size_t i = 0; i < MR_ARRAY_SIZE(prefixes); i++) {
 		const char *text = prefixes[i].text, *slash = strchr(text, '/');
 		bool v4 = !strchr(text, ':');
-		unsigned int plen = (unsigned int)atoi(slash + 1), n = 0;
+		unsigned int plen = (unsigned int)strtoul(slash + 1, NULL, 10), n = 0;
 		uint8_t b[16] = { [10] = v4 ? 0xff : 0, [11] = v4 ? 0xff : 0 };
 		char addr[MR_ADDR_TEXT] = { 0 };
 

@@ -126,8 +126,8 @@ static void print_times(struct world *w, int repeat)
 
 int main(int argc, char **argv)
 {
-	int repeat = argc > 1 ? atoi(argv[1]) : REPEAT, failures = 0;
-	long insns[MR_ARRAY_SIZE(names)];
+	int repeat = argc > 1 ? (int)strtol(argv[1], NULL, 10) : REPEAT, failures = 0;
+	long insns[MR_ARRAY_SIZE(names)] = { 0 };
 	struct world w;
 
 	if (world_skip())
