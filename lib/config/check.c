@@ -77,10 +77,10 @@ static void check_order(struct mr_parser *p, const struct mr_rule *r, size_t n)
 {
 	for (size_t i = 1; i < n; i++)
 		for (size_t j = 0; j < i; j++) {
-			if (r[j].implied || !mr_check_covers(p->policy, &r[j], &r[i]))
-				continue;
 			if (n > COVER_RULES_MAX && r[j].source.kind == MR_SOURCE_SET &&
 			    r[j].source.set != r[i].source.set)
+				continue; /* the compiler will tell */
+			if (r[j].implied || !mr_check_covers(p->policy, &r[j], &r[i]))
 				continue;
 			p->lexer.file = r[i].place.file;
 			mr_parse_find(p, MR_RISK, r[i].place,
@@ -299,7 +299,7 @@ static bool reported(const struct mr_findings *f, const struct mr_spot *s)
 void mr_config_check_image(const struct mr_policy *p, const struct mr_image *image,
 			   struct mr_findings *findings)
 {
-	for (unsigned int n = 1; n <= p->n_numbered; n++) {
+	for (unsigned int n = 1; n <= p->n_numbered && mr_findings_wants(findings, MR_RISK); n++) {
 		const struct mr_service *service = NULL;
 		const struct mr_rule *r = mr_policy_rule(p, n, &service);
 		struct mr_spot s;

@@ -285,6 +285,8 @@ int mr_list_read(struct mr_list *l, struct mr_files *files)
 	int r;
 
 	if (files) {
+		if (!files->frozen && stat(l->path, &st) == 0 && !S_ISREG(st.st_mode))
+			return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 		r = mr_files_get(files, l->path, MR_LIST_MAX, &data, &len, NULL);
 		return r < 0 ? r : mr_list_scan(l, data, len);
 	}

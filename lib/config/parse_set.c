@@ -282,7 +282,8 @@ static int read_list(struct mr_parser *p, const struct mr_token *t, size_t set,
 		mr_parse_fail(p, t,
 			      r == -ENOENT ? "write \"optional\" behind it if it may be missing"
 					   : NULL,
-			      "cannot read the list %s: %s", path, strerror(-r));
+			      "cannot read the list %s: %s", path,
+			      r == -EINVAL ? "it is no regular file" : strerror(-r));
 	if (l.masked && !l.errors)
 		mr_parse_find(p, MR_NOTE, mr_parse_place(p, t), NULL,
 			      "%s: host bits were set in %zu line%s and masked, first in line %u",

@@ -5,7 +5,8 @@
  * The input is one file; at a byte 0x01 it is cut in two, and the second part is the list (and the
  * include) that the first may name.  What loads must print, parse again, and print the same.
  */
-#include <mailreeve/config_json.h>
+#include <mailreeve/config.h>
+#include <mailreeve/report.h>
 
 #include <string.h>
 
@@ -40,7 +41,7 @@ static struct mr_policy *load(const void *conf, size_t len, const void *list, si
 		abort();
 	for (size_t i = 0; i < findings.n; i++)
 		mr_finding_print(&findings.list[i], null);
-	json_decref(mr_findings_json(&findings));
+	json_decref(mr_report_findings(&findings));
 	fclose(null);
 	mr_findings_clear(&findings);
 	for (size_t i = 0; i < files.n; i++) {

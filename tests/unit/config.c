@@ -3,8 +3,9 @@
  * config.c - what the golden cases cannot show: hostile bytes, limits, snapshots, what a policy
  * holds beside its text, the list reader at the edges of its pieces.
  */
-#include <mailreeve/config_json.h>
+#include <mailreeve/config.h>
 #include <mailreeve/image.h>
+#include <mailreeve/report.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -282,7 +283,7 @@ static void test_json(void **state)
 
 	(void)state;
 	load(&l, "service smtp {\n\talow any;\n}\n");
-	o = mr_findings_json(&l.findings);
+	o = mr_report_findings(&l.findings);
 	list = json_object_get(o, "errors");
 	assert_int_equal(json_array_size(list), 1);
 	first = json_array_get(list, 0);
