@@ -62,18 +62,21 @@ ip -n "$SRV" link set s1 up
 ok "and is again when it has its name back" within 5 guarded s1
 
 # VLAN: on s0 itself, the tag in the frame and the tag in the metadata
-ip -n "$SRV" link add link s0 name s0.7 type vlan id 7
-ip -n "$CLI" link add link c0 name c0.7 type vlan id 7
-ip -n "$SRV" addr add 10.80.0.1/24 dev s0.7
-ip -n "$SRV" link set s0.7 up
-ip -n "$CLI" addr add 10.80.0.2/24 dev c0.7
-ip -n "$CLI" link set c0.7 up
-via_vlan() { cli "$MRNET" connect "$1" 10.80.0.1 25 | cut -d' ' -f1; }
-for offload in on off; do
-	cli ethtool -K c0 txvlan $offload >/dev/null 2>&1
-	is "VLAN, offload $offload: an allowed source" open "$(via_vlan 10.80.0.2)"
-	is "VLAN, offload $offload: a denied source" timeout "$(via_vlan $DENIED)"
-done
+if ip -n "$SRV" link add link s0 name s0.7 type vlan id 7 2>/dev/null &&
+	ip -n "$CLI" link add link c0 name c0.7 type vlan id 7; then
+	ip -n "$SRV" addr add 10.80.0.1/24 dev s0.7
+	ip -n "$SRV" link set s0.7 up
+	ip -n "$CLI" addr add 10.80.0.2/24 dev c0.7
+	ip -n "$CLI" link set c0.7 up
+	via_vlan() { cli "$MRNET" connect "$1" 10.80.0.1 25 | cut -d' ' -f1; }
+	for offload in on off; do
+		cli ethtool -K c0 txvlan $offload >/dev/null 2>&1
+		is "VLAN, offload $offload: an allowed source" open "$(via_vlan 10.80.0.2)"
+		is "VLAN, offload $offload: a denied source" timeout "$(via_vlan $DENIED)"
+	done
+else
+	skip "VLAN" "this kernel has no VLAN devices; scripts/check-kernels tries them on others"
+fi
 
 ok "stop" stop_daemon
 ok "detach" ctl detach
@@ -87,9 +90,11 @@ is "jumbo: a denied source" timeout "$(tries $DENIED 25)"
 stop_daemon
 ctl detach >/dev/null
 
-srv "$MRNET" pass s0 >/dev/null
+ip -n "$SRV" link set s0 mtu 1500
+ip -n "$CLI" link set c0 mtu 1500
+ok "another XDP program" srv "$MRNET" pass s0
 start_daemon
-ok "another program in place: the daemon is there" within 10 daemon_answers
+ok "with it in place the daemon starts" within 10 daemon_answers
 ctl status >"$DIR/out" 2>&1
 ok "it does not claim the device" not guarded s0
 ok "and names the program" grep -q mrnet_pass "$DIR/out" "$LOG"
