@@ -27,7 +27,7 @@ static int plan4(const struct mr_image *i, enum mr_index_mode mode, struct mr_la
 {
 	struct layout_state *s = l->state;
 
-	if (mode == MR_INDEX_ON || (mode == MR_INDEX_AUTO && i->n4 >= INDEX_AUTO_MIN))
+	if (i->n4 && (mode == MR_INDEX_ON || (mode == MR_INDEX_AUTO && i->n4 >= INDEX_AUTO_MIN)))
 		return mr_layout_index4_plan(i, l);
 	all_to_trie(s->trie4, i->n4, &l->trie4);
 	return 0;
@@ -37,7 +37,7 @@ static int plan6(const struct mr_image *i, enum mr_index_mode mode, struct mr_la
 {
 	struct layout_state *s = l->state;
 
-	if (mode == MR_INDEX_ON || (mode == MR_INDEX_AUTO && i->n6 >= TREE6_AUTO_MIN)) {
+	if (i->n6 && (mode == MR_INDEX_ON || (mode == MR_INDEX_AUTO && i->n6 >= TREE6_AUTO_MIN))) {
 		int r = mr_layout_tree6_plan(i, l);
 
 		if (r != -E2BIG)
