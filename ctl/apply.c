@@ -101,16 +101,14 @@ const struct mr_command mr_ctl_apply = {
 	.name = "apply",
 	.usage = "[--confirm TIME] [--json]",
 	.summary = "read the configuration anew and enforce it",
-	.help = "The daemon reads its configuration file and all lists, compiles them, and "
-		"switches\n"
-		"every device to the new policy between two packets.  Standing sessions go on "
-		"unless a\n"
-		"rule denies them.  A faulty file changes nothing: its errors are shown, exit "
-		"status 2.\n"
+	.help = "The daemon reads its configuration file and all lists, compiles them, and\n"
+		"switches every device to the new policy between two packets.  Standing\n"
+		"sessions go on unless a rule denies them.  A faulty file changes nothing:\n"
+		"its errors are shown, exit status 2.\n"
 		"\n"
-		"With --confirm the previous policy comes back by itself, also over a restart, "
-		"unless\n"
-		"`mailreeve confirm` is run in time: for changes that could lock you out.",
+		"With --confirm the previous policy comes back by itself, also over a\n"
+		"restart, unless `mailreeve confirm` is run in time: for changes that could\n"
+		"lock you out.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.json = true,

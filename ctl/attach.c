@@ -42,11 +42,10 @@ const struct mr_command mr_ctl_attach = {
 	.name = "attach",
 	.usage = "[--json]",
 	.summary = "guard the configured devices again after `detach`",
-	.help = "Attaches the filter to every device that `interface` names, and says in which "
-		"mode.\n"
-		"Only needed after `detach`: the daemon attaches when it starts, and to devices "
-		"that\n"
-		"appear later.  The exit status is 1 if no device is guarded then.",
+	.help = "Attaches the filter to every device that `interface` names, and says in\n"
+		"which mode. Only needed after `detach`: the daemon attaches when it starts,\n"
+		"and to devices that appear later.  The exit status is 1 if no device is\n"
+		"guarded then.",
 	.json = true,
 	.run = attach_run,
 };

@@ -117,13 +117,11 @@ const struct mr_command mr_ctl_check = {
 	.name = "check",
 	.usage = "[-c FILE] [--strict] [--print] [--json]",
 	.summary = "read a configuration and say what is wrong with it",
-	.help = "Findings have three grades: an error keeps the file from being loaded; a risk "
-		"loads,\n"
-		"but is probably not meant: a rule that can never match, an open relay, a service "
-		"that\n"
-		"shuts everybody out; a note is worth knowing.  Nothing is changed, no daemon and "
-		"no\n"
-		"privilege is needed.  Exit status 2: errors; 1: risks, with --strict; else 0.",
+	.help = "Findings have three grades: an error keeps the file from being loaded; a\n"
+		"risk loads, but is probably not meant: a rule that can never match, an open\n"
+		"relay, a service that shuts everybody out; a note is worth knowing.  Nothing\n"
+		"is changed, no daemon and no privilege is needed.  Exit status 2: errors; 1:\n"
+		"risks, with --strict; else 0.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.json = true,

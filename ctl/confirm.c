@@ -34,9 +34,8 @@ const struct mr_command mr_ctl_confirm = {
 	.name = "confirm",
 	.usage = "[--json]",
 	.summary = "keep what `apply --confirm` has put in force",
-	.help = "Ends the waiting that `apply --confirm` began; the policy stays.  With nothing "
-		"to\n"
-		"confirm (too late, or never asked for) the exit status is 1.",
+	.help = "Ends the waiting that `apply --confirm` began; the policy stays.  With\n"
+		"nothing to confirm (too late, or never asked for) the exit status is 1.",
 	.json = true,
 	.run = confirm_run,
 };

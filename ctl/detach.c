@@ -45,11 +45,9 @@ const struct mr_command mr_ctl_detach = {
 	.name = "detach",
 	.usage = "[--json]",
 	.summary = "take the filter off every device",
-	.help = "The mail ports are open to everybody then, until `attach`, `apply` or a restart "
-		"of the\n"
-		"daemon.  Works without the daemon too, as root, from what is pinned in the "
-		"kernel.\n"
-		"Permits, bans and counters are kept.",
+	.help = "The mail ports are open to everybody then, until `attach`, `apply` or a\n"
+		"restart of the daemon.  Works without the daemon too, as root, from what is\n"
+		"pinned in the kernel. Permits, bans and counters are kept.",
 	.json = true,
 	.run = detach_run,
 };

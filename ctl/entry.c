@@ -313,13 +313,11 @@ const struct mr_command mr_ctl_permit = {
 	.name = "permit",
 	.usage = ENTRY_USAGE,
 	.summary = "addresses that may for a while: list, add, delete, flush",
-	.help = "A permit makes `permitted` true for one address, for a while.  `add` gives one by "
-		"hand\n"
-		"or extends the one there is; without --service it opens what a learned permit "
-		"opens.\n"
-		"Permits outlive a restart of the daemon and a reboot.  Exit status 1: there is no "
-		"such\n"
-		"permit, the table is full, or the address may not have one (loopback, a proxy).",
+	.help = "A permit makes `permitted` true for one address, for a while.  `add` gives\n"
+		"one by hand or extends the one there is; without --service it opens what a\n"
+		"learned permit opens. Permits outlive a restart of the daemon and a reboot.\n"
+		"Exit status 1: there is no such permit, the table is full, or the address\n"
+		"may not have one (loopback, a proxy).",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.min_args = 1,
@@ -332,14 +330,11 @@ const struct mr_command mr_ctl_ban = {
 	.name = "ban",
 	.usage = ENTRY_USAGE,
 	.summary = "addresses that are shut out for a while: list, add, delete, flush",
-	.help = "A ban makes `banned` true for one address (IPv6: for its prefix of the length "
-		"that\n"
-		"`ban { ipv6-prefix }` says) and cuts its open sessions.  Without --service it "
-		"covers all\n"
-		"services.  A wider network is no ban: put it in a set, and deny the set.  Exit "
-		"status 1:\n"
-		"there is no such ban, or the address may not have one (loopback, a proxy, too "
-		"wide).",
+	.help = "A ban makes `banned` true for one address (IPv6: for its prefix of the\n"
+		"length that `ban { ipv6-prefix }` says) and cuts its open sessions.  Without\n"
+		"--service it covers all services.  A wider network is no ban: put it in a\n"
+		"set, and deny the set.  Exit status 1: there is no such ban, or the address\n"
+		"may not have one (loopback, a proxy, too wide).",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.min_args = 1,

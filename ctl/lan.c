@@ -162,14 +162,11 @@ const struct mr_command mr_ctl_lan = {
 	.name = "lan",
 	.usage = "[--json]",
 	.summary = "rules that are good for this LAN, to paste into the configuration",
-	.help = "Prints a block of services: routers denied (a router that masquerades makes "
-		"strangers\n"
-		"look local), loopback and connected private networks allowed, everybody else "
-		"refused.\n"
-		"To smtp the routers may still deliver to local domains, without relaying.  The "
-		"words\n"
-		"`gateways` and `local` follow the machine's addresses and routes.  Changes "
-		"nothing.",
+	.help = "Prints a block of services: routers denied (a router that masquerades makes\n"
+		"strangers look local), loopback and connected private networks allowed,\n"
+		"everybody else refused. To smtp the routers may still deliver to local\n"
+		"domains, without relaying.  The words `gateways` and `local` follow the\n"
+		"machine's addresses and routes.  Changes nothing.",
 	.json = true,
 	.run = lan_run,
 };

@@ -144,10 +144,9 @@ const struct mr_command mr_ctl_monitor = {
 	.name = "monitor",
 	.usage = "[--rate N] [--json]",
 	.summary = "decisions as they are made, one a line",
-	.help = "Prints a sample of the filter's decisions until interrupted: time, verdict, who "
-		"to\n"
-		"whom, service, reason and rule.  `stats` and `rules` count every packet; this "
-		"does not.",
+	.help = "Prints a sample of the filter's decisions until interrupted: time, verdict,\n"
+		"who to whom, service, reason and rule.  `stats` and `rules` count every\n"
+		"packet; this does not.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.json = true,

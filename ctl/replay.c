@@ -193,12 +193,11 @@ const struct mr_command mr_ctl_replay = {
 	.name = "replay",
 	.usage = "[-c FILE] [--packets] [--established none|all] [--json] CAPTURE",
 	.summary = "what a policy would have done to a capture",
-	.help = "Runs the real program with the policy of FILE over every packet of a pcap or "
-		"pcapng\n"
-		"capture (\"-\": standard input) and counts verdicts and reasons.  Nothing is "
-		"attached,\n"
-		"and there are neither permits nor bans.  Later packets of sessions that only an\n"
-		"unmatched source has open are refused, unless --established all.  Needs root.",
+	.help = "Runs the real program with the policy of FILE over every packet of a pcap or\n"
+		"pcapng capture (\"-\": standard input) and counts verdicts and reasons.\n"
+		"Nothing is attached, and there are neither permits nor bans.  Later packets\n"
+		"of sessions that only an unmatched source has open are refused, unless\n"
+		"--established all.  Needs root.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.min_args = 1,

@@ -56,12 +56,10 @@ const struct mr_command mr_ctl_rules = {
 	.name = "rules",
 	.usage = "[SERVICE] [--json]",
 	.summary = "the rules in force and how often each has decided",
-	.help = "One line a rule, in the order in which they are asked, with the packets that it "
-		"has\n"
-		"decided since it was first loaded.  Counters follow a rule's text: they are kept "
-		"when\n"
-		"other rules change.  SERVICE limits the list to one service and `global`.\n"
-		"Works without the daemon too, as root.",
+	.help = "One line a rule, in the order in which they are asked, with the packets that\n"
+		"it has decided since it was first loaded.  Counters follow a rule's text:\n"
+		"they are kept when other rules change.  SERVICE limits the list to one\n"
+		"service and `global`. Works without the daemon too, as root.",
 	.max_args = 1,
 	.json = true,
 	.run = rules_run,

@@ -76,9 +76,8 @@ const struct mr_command mr_ctl_stats = {
 	.name = "stats",
 	.usage = "[--json]",
 	.summary = "packets by service and outcome, and by reason",
-	.help = "Packets of each service by outcome, then the packets that no rule decided, by "
-		"reason\n"
-		"(reasons that never occurred are left out; --json has them all).\n"
+	.help = "Packets of each service by outcome, then the packets that no rule decided,\n"
+		"by reason (reasons that never occurred are left out; --json has them all).\n"
 		"Works without the daemon too, as root.",
 	.json = true,
 	.run = stats_run,

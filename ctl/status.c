@@ -2,7 +2,7 @@
 /*
  * status.c - `mailreeve status`: is this machine guarded, by what, and what should be known.
  *
- * The first line is the truth in one sentence.  Exit status 0: guarded; 1: not.
+ * The first line is the truth in one sentence; for scripts `guarded` of --json says the same.
  */
 #include "bus.h"
 #include "pins.h"
@@ -158,19 +158,17 @@ static enum mr_exit status_run(const struct mr_ctl *ctl)
 		status_print(s, guarded);
 	if (none) /* nobody could be asked: a daemon may run with another runtime directory */
 		return mr_bus_down(ctl);
-	return guarded ? MR_EXIT_DONE : MR_EXIT_NO;
+	return MR_EXIT_DONE;
 }
 
 const struct mr_command mr_ctl_status = {
 	.name = "status",
 	.usage = "[--json]",
 	.summary = "is this machine guarded, and by what",
-	.help = "The first line says whether the mail ports are guarded and where; then the "
-		"devices,\n"
-		"services, entries and warnings.  Works without the daemon too, as root, from what "
-		"is\n"
-		"pinned in the kernel.  Exit status 0: guarded, 1: not, 3: neither the\n"
-		"daemon nor anything pinned was found.",
+	.help = "The first line says whether the mail ports are guarded and where; then the\n"
+		"devices, services, entries and warnings.  Works without the daemon too, as\n"
+		"root, from what is pinned in the kernel.  Exit status 3: neither the daemon\n"
+		"nor anything pinned was found.",
 	.json = true,
 	.run = status_run,
 };

@@ -36,10 +36,9 @@ const struct mr_command mr_ctl_undo = {
 	.name = "undo",
 	.usage = "[--json]",
 	.summary = "return to the policy before the last apply",
-	.help = "The previous policy comes back as it was, with its lists, whatever the files say "
-		"now.\n"
-		"The configuration file is not touched: mend it before the next apply.\n"
-		"With nothing to return to the exit status is 1.",
+	.help = "The previous policy comes back as it was, with its lists, whatever the files\n"
+		"say now. The configuration file is not touched: mend it before the next\n"
+		"apply. With nothing to return to the exit status is 1.",
 	.json = true,
 	.run = undo_run,
 };

@@ -179,16 +179,12 @@ const struct mr_command mr_ctl_why = {
 		"ADDRESS [SERVICE|PORT] [--to ADDRESS] [--user NAME] [--sender S] [--recipient R]\n"
 		"                     [--permitted] [--banned] [-c FILE] [--json]",
 	.summary = "may this address talk to this service, and which line says so",
-	.help = "Says what a new connection from ADDRESS meets now: the verdict, the rule that "
-		"gave it\n"
-		"with its file and line, the set and the list entry that matched, the permit or "
-		"ban and\n"
-		"what is left of it, and what only a login would still be asked.  Without a "
-		"service every\n"
-		"service of the file is asked.  In shadow mode the verdict is the policy's and is "
-		"not\n"
-		"enforced.  Exit status 0: allowed, 1: not allowed by every service that was "
-		"asked.",
+	.help = "Says what a new connection from ADDRESS meets now: the verdict, the rule\n"
+		"that gave it with its file and line, the set and the list entry that\n"
+		"matched, the permit or ban and what is left of it, and what only a login\n"
+		"would still be asked.  Without a service every service of the file is\n"
+		"asked.  In shadow mode the verdict is the policy's and is not enforced.\n"
+		"Exit status 0: allowed, 1: not allowed by every service that was asked.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.min_args = 1,
