@@ -113,7 +113,7 @@ static int finish(struct mr_parser *p)
 		r = mr_parse_learn_check(p);
 	if (r < 0)
 		return r;
-	if (p->findings->errors)
+	if (p->findings->errors > p->errors_before)
 		return -EINVAL;
 	mr_check_policy(p);
 	return 0;
@@ -165,6 +165,7 @@ int mr_config_load(const char *path, struct mr_files *files, const struct mr_hos
 	p->files = files;
 	p->host = host;
 	p->findings = findings;
+	p->errors_before = findings->errors;
 	r = mr_parse_file(p, p->path, NULL, &block);
 	if (r == 0)
 		r = finish(p);

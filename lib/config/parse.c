@@ -269,7 +269,7 @@ static int statements(struct mr_parser *p, struct mr_block *b, const struct mr_t
 	while (r == 0) {
 		unsigned int depth = p->depth;
 
-		if (p->findings->errors >= MR_ERRORS_STOP) {
+		if (p->findings->errors - p->errors_before >= MR_ERRORS_STOP) {
 			r = -E2BIG;
 			break;
 		}

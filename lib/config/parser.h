@@ -81,6 +81,7 @@ struct mr_parser {
 	struct mr_files *files; /* NULL: read the disk, keep nothing */
 	const struct mr_host *host; /* NULL: unknown */
 	struct mr_findings *findings;
+	size_t errors_before; /* the caller may collect over several loads */
 
 	struct mr_lexer lexer;
 	struct mr_token token; /* current, not consumed */

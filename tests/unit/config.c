@@ -262,6 +262,45 @@ static void test_snapshot(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+/* Matches come in the order of their names, whatever the directory's is; frozen, from memory alone.
+ */
+static void test_glob(void **state)
+{
+	static const char conf[] = "service smtp { include \"*.inc\"; }";
+	static const char order[] = "qawsedrftgzhujikolp";
+	char dir[] = "/tmp/mr-unit-glob-XXXXXX", path[64], text[32];
+	struct mr_findings f = { 0 };
+	struct mr_policy *p = NULL;
+	struct load l = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; order[i]; i++) {
+		snprintf(path, sizeof(path), "%s/%c.inc", dir, order[i]);
+		snprintf(text, sizeof(text), "deny name %c.example;", order[i]);
+		assert_int_equal(mr_write_file(path, text, strlen(text), 0600), 0);
+	}
+	snprintf(path, sizeof(path), "%s/t.conf", dir);
+	assert_int_equal(mr_write_file(path, conf, strlen(conf), 0600), 0);
+	assert_int_equal(mr_config_load(path, NULL, NULL, &f, &p), 0);
+	assert_int_equal(p->services[0].n_rules, strlen(order) + 1);
+	for (size_t i = 2; i < p->services[0].n_rules; i++)
+		assert_true(strcmp(p->services[0].rules[i - 1].text, p->services[0].rules[i].text) <
+			    0);
+	mr_policy_free(p);
+	p = NULL;
+	l.files.frozen = true;
+	assert_int_equal(mr_config_load(path, &l.files, NULL, &f, &p), -ENOENT);
+	add_file(&l, path, conf, strlen(conf));
+	assert_int_equal(mr_config_load(path, &l.files, NULL, &f, &p), 0);
+	assert_int_equal(p->services[0].n_rules, 1);
+	mr_policy_free(p);
+	mr_findings_clear(&f);
+	mr_files_clear(&l.files);
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	assert_int_equal(system(path), 0);
+}
+
 static void test_unreadable(void **state)
 {
 	struct mr_findings f = { 0 };
@@ -454,9 +493,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostile),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_policy),	    cmocka_unit_test(test_snapshot),
-		cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_json),
-		cmocka_unit_test(test_check_image), cmocka_unit_test(test_list_pieces),
-		cmocka_unit_test(test_list_lines),
+		cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_glob),
+		cmocka_unit_test(test_json),	    cmocka_unit_test(test_check_image),
+		cmocka_unit_test(test_list_pieces), cmocka_unit_test(test_list_lines),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -35,6 +35,8 @@ static struct mr_prefix draw_prefix(void)
 	struct mr_prefix p = { .addr = draw_addr(four) };
 
 	p.plen = (uint8_t)(four ? 96 + 8 + draw() % 25 : 40 + draw() % 89);
+	if (draw() % 4 == 0)
+		p.plen = (uint8_t)(126 + draw() % 3);
 	mr_addr_mask(&p.addr, p.plen);
 	return p;
 }
@@ -47,6 +49,19 @@ static void check_disjoint(const struct mr_set *s)
 	for (size_t i = 1; i < s->n6; i++)
 		assert_true(s->v6[i].hi > s->v6[i - 1].hi ||
 			    (s->v6[i].hi == s->v6[i - 1].hi && s->v6[i].lo > s->v6[i - 1].lo));
+}
+
+/* The first or the last address of a prefix, or one beyond. */
+static struct mr_addr edge(const struct mr_prefix *p)
+{
+	struct mr_addr a = p->addr;
+
+	if (draw() & 1)
+		for (unsigned int bit = p->plen; bit < 128; bit++)
+			a.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	if (draw() % 4 == 0)
+		a.b[15] = (uint8_t)(a.b[15] + (draw() & 1 ? 1 : -1));
+	return a;
 }
 
 static void one_round(size_t n)
@@ -63,7 +78,7 @@ static void one_round(size_t n)
 	assert_int_equal(s.given, n);
 	check_disjoint(&s);
 	for (int k = 0; k < 300; k++) {
-		struct mr_addr a = k % 3 && n ? given[draw() % n].addr : draw_addr(draw() & 1);
+		struct mr_addr a = k % 3 && n ? edge(&given[draw() % n]) : draw_addr(draw() & 1);
 		struct mr_prefix p = { .plen = 0 };
 		uint32_t line = 0;
 		uint16_t file = 0;
