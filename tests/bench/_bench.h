@@ -57,6 +57,8 @@ uint64_t bench_random(uint64_t *state);
 struct bench_bpf;
 struct bench {
 	bool quick;
+	const char *list; /* only lists whose name begins so; NULL: all */
+	bool own; /* only floor and mailreeve */
 	unsigned int rounds;
 	uint32_t frames; /* in one measurement */
 	uint64_t seed;

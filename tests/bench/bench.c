@@ -31,8 +31,8 @@ static const struct {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench [--quick] [--only drop|pass|apply] [--seed N] "
-			"[--build DIR] [--json FILE]\n");
+	fprintf(stderr, "usage: bench [--quick] [--only drop|pass|apply] [--list NAME] "
+			"[--own] [--seed N] [--build DIR] [--json FILE]\n");
 	return 2;
 }
 
@@ -111,7 +111,8 @@ static int parse(int argc, char **argv, struct bench *b, const char **only, cons
 	static const struct option options[] = {
 		{ "quick", no_argument, NULL, 'q' },	   { "only", required_argument, NULL, 'o' },
 		{ "seed", required_argument, NULL, 's' },  { "json", required_argument, NULL, 'j' },
-		{ "build", required_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
+		{ "build", required_argument, NULL, 'b' }, { "list", required_argument, NULL, 'l' },
+		{ "own", no_argument, NULL, 'm' },	   { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -126,6 +127,10 @@ static int parse(int argc, char **argv, struct bench *b, const char **only, cons
 			*json = optarg;
 		else if (c == 'b')
 			b->build = optarg;
+		else if (c == 'l')
+			b->list = optarg;
+		else if (c == 'm')
+			b->own = true;
 		else
 			return -EINVAL;
 	}
