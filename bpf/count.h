@@ -9,11 +9,9 @@
 
 #include "verdict.h"
 
-#define MR_SECOND_NS	 1000000000ULL
-#define MR_SERVICE_NONE	 255
-#define MR_SAMPLE_SKIP	 64 /* packets that find no token between two looks at the clock */
-#define MR_WAKE_BYTES	 4096 /* unread events that wake the reader, … */
-#define MR_WAKE_AFTER_NS 100000000ULL /* … or so long since this CPU last woke it */
+#define MR_SECOND_NS	1000000000ULL
+#define MR_SERVICE_NONE 255
+#define MR_SAMPLE_SKIP	64 /* packets that find no token between two looks at the clock */
 
 static __always_inline void mr_count(void *map, __u32 index, __u64 bytes)
 {
@@ -80,12 +78,13 @@ struct mr_case {
 
 /*
  * A place in the ring buffer if this CPU has a token left.  Under a flood the clock is read once in
- * MR_SAMPLE_SKIP packets; the reader is woken by a batch, or ten times a second.
+ * MR_SAMPLE_SKIP packets.  The kernel wakes the reader only if it had read everything: one wake-up
+ * for a batch, and none missing for the last event of one, as a watermark of our own would have.
  */
 static __always_inline void mr_sample(struct xdp_md *ctx, const struct mr_case *c)
 {
 	__u32 rate = state.sample, i = MR_BUCKET_SAMPLE;
-	__u64 now, wake = BPF_RB_NO_WAKEUP;
+	__u64 now;
 	struct mr_event_packet *ev;
 	struct mr_bucket *b;
 
@@ -119,12 +118,7 @@ static __always_inline void mr_sample(struct xdp_md *ctx, const struct mr_case *
 		    (c->answer.banned ? MR_EVENT_BANNED : 0) |
 		    (c->conf & MR_SERVICE_SHADOW ? MR_EVENT_SHADOW : 0);
 	ev->pad = 0;
-	if (now - b->woken > MR_WAKE_AFTER_NS ||
-	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > MR_WAKE_BYTES) {
-		b->woken = now;
-		wake = BPF_RB_FORCE_WAKEUP;
-	}
-	bpf_ringbuf_submit(ev, wake);
+	bpf_ringbuf_submit(ev, 0);
 }
 
 static __always_inline void mr_record(__u8 verdict, __u8 why, __u8 service, __u16 outcome)

@@ -237,7 +237,6 @@ enum { MR_BUCKET_SAMPLE, MR_BUCKET_RESET, MR_BUCKET_N };
 struct mr_bucket {
 	__u64 last; /* when it was last filled, boot ns */
 	__u64 credit; /* ns saved up, at most one second */
-	__u64 woken; /* sample: when the reader was last woken */
 	__u64 skip; /* sample: attempts to let go by before the clock is read again */
 };
 struct {

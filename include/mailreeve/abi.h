@@ -227,12 +227,15 @@ enum mr_counted { /* service counters: index = service id * MR_COUNTED_N + this 
 		  MR_COUNTED_ESTABLISHED, /* unmatched, but part of a session that stands */
 		  MR_COUNTED_BANNED, /* refused by the implied `deny banned` */
 		  MR_COUNTED_SHADOW, /* would have been refused, passed */
-		  MR_COUNTED_UNANSWERED, /* rejects that got no reset: not a SYN, limit, fragment,
-					    multicast */
+		  MR_COUNTED_UNANSWERED, /* of the rejects, those that got no reset: not a SYN,
+					    limit, fragment, multicast */
 		  MR_COUNTED_N,
 };
 
-/* Why a packet met its fate: events, replay, and an index into the reason counters. */
+/*
+ * Why a packet met its fate: events, replay, and an index into the reason counters.  Those count
+ * only what no service counter does, and not NOT_IP, NOT_TCP, NO_SERVICE: that path counts nothing.
+ */
 enum mr_why {
 	MR_WHY_NOT_IP,
 	MR_WHY_NOT_TCP,

@@ -10,7 +10,7 @@
 
 #include <mailreeve/util.h>
 
-#define SHAPE_BYTES 4096 /* room for any shape */
+#define SHAPE_BYTES 16384 /* room for any shape, jumbo frames too */
 #define SHAPE_NONE  (-1) /* where 0 means "as usual" */
 
 #define TCP_FIN 0x01

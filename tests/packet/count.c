@@ -129,7 +129,36 @@ static void test_nothing_for_others(void **st)
 	assert_memory_equal(&before, &after, sizeof(before));
 }
 
-/* What replaces the maps' places in slot 1. */
+/* A jumbo frame in several buffers: the headers are in the first, all bytes count, no reset. */
+static void test_jumbo(void **st)
+{
+	struct shape s = { .src = REJECTED,
+			   .dst = "192.0.2.26",
+			   .dport = WORLD_PORT_PLAIN,
+			   .flags = TCP_SYN,
+			   .payload = 8900 };
+	static uint8_t frame[SHAPE_BYTES];
+	size_t n = shape_build(&s, frame);
+	struct mr_count before = world_service(&w, WORLD_PLAIN, MR_COUNTED_UNANSWERED), after;
+
+	(void)st;
+	if (!w.frags)
+		skip();
+	w.state->reject_limit = 1000;
+	assert_int_equal(world_run(&w, false, true, frame, n, NULL, NULL), XDP_DROP);
+	w.state->reject_limit = 0;
+	after = world_service(&w, WORLD_PLAIN, MR_COUNTED_UNANSWERED);
+	assert_int_equal(after.packets, before.packets + 1);
+	assert_int_equal(after.bytes, before.bytes + n);
+	s.src = ALLOWED;
+	assert_int_equal(world_run(&w, false, true, frame, shape_build(&s, frame), NULL, NULL),
+			 XDP_PASS);
+	s.dport = 22;
+	assert_int_equal(world_run(&w, false, true, frame, shape_build(&s, frame), NULL, NULL),
+			 XDP_PASS);
+}
+
+/* Empties the spare slot's place in an outer map. */
 static void drop_place(const struct bpf_map *outer)
 {
 	uint32_t slot = 1;
@@ -285,7 +314,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counters),    cmocka_unit_test(test_nothing_for_others),
 		cmocka_unit_test(test_generations), cmocka_unit_test(test_to_by_slot),
-		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_jumbo),	    cmocka_unit_test(test_events),
 	};
 
 	if (world_skip())
