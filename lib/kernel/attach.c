@@ -289,6 +289,12 @@ int mr_attach(struct mr_kernel *k, const struct mr_device *d, bool want_reject,
 			"%s: frames of this kind of device (ARPHRD %u) are neither Ethernet "
 			"nor IP; it cannot be guarded",
 			d->name, d->type);
+	if ((d->type == ARPHRD_IPGRE || d->type == ARPHRD_IP6GRE) &&
+	    mr_link_is_multipoint(d->ifindex))
+		return mr_error(e, -EOPNOTSUPP,
+				"%s is a GRE tunnel to many ends: XDP cannot see into it; give the "
+				"tunnel a remote address, or leave it out",
+				d->name);
 	a.l3 = l3;
 	snprintf(a.name, sizeof(a.name), "%s", d->name);
 	r = attach_here(k, d, want_reject, &a, e);

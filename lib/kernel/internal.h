@@ -129,6 +129,9 @@ int mr_link_path(const struct mr_kernel *k, const char *device, char buf[static 
 int mr_link_query(int ifindex, enum mr_attach_mode *mode, uint32_t *prog_id);
 /* "NAME" of a program, as far as we may look; else "". */
 void mr_link_program_name(uint32_t prog_id, char name[static BPF_OBJ_NAME_LEN]);
+/* A GRE device that talks to many (no remote address, or a multicast one): XDP sees the outer
+ * header on it, and the packets inside would pass unseen.  False if that cannot be found out. */
+bool mr_link_is_multipoint(int ifindex);
 /* The driver ethtool names, "" where it has none. */
 void mr_link_driver(const char *device, char driver[static 16]);
 

@@ -10,6 +10,9 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+
 #include <net/if.h> /* before the kernel's headers, which then leave its types alone */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -145,6 +148,28 @@ void mr_link_program_name(uint32_t prog_id, char name[static BPF_OBJ_NAME_LEN])
 	name[0] = '\0';
 	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
 		memcpy(name, info.name, BPF_OBJ_NAME_LEN);
+}
+
+bool mr_link_is_multipoint(int ifindex)
+{
+	struct nl_sock *sk = nl_socket_alloc();
+	struct rtnl_link *link = NULL;
+	const struct nl_addr *remote = NULL;
+	bool multipoint = false;
+
+	if (sk && nl_connect(sk, NETLINK_ROUTE) == 0 &&
+	    rtnl_link_get_kernel(sk, ifindex, NULL, &link) == 0)
+		remote = rtnl_link_get_broadcast(link); /* where the kernel keeps it for GRE */
+	if (remote && nl_addr_get_len(remote) > 0) {
+		const uint8_t *b = nl_addr_get_binary_addr(remote);
+
+		multipoint = nl_addr_iszero(remote) ||
+			     (nl_addr_get_len(remote) == 4 ? (b[0] & 0xf0) == 0xe0 : b[0] == 0xff);
+	}
+	if (link)
+		rtnl_link_put(link);
+	nl_socket_free(sk);
+	return multipoint;
 }
 
 void mr_link_driver(const char *device, char driver[static 16])
