@@ -16,13 +16,14 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/vfs.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/magic.h>
 
 #define OFFICE "192.0.2.10" /* what generation 1 refuses */
 #define ROAMER "198.51.100.10" /* what generation 2 refuses */
@@ -405,17 +406,26 @@ static void test_damaged_pins(void **s)
 	mr_kernel_free(k);
 }
 
+/* Without a bpffs one is mounted; where that cannot be, the error says where. */
 static void test_no_bpffs(void **s)
 {
-	struct mr_kernel_options o = { .pin_dir = "/proc/self" };
+	char plain[] = "/tmp/mr-test-kernel-XXXXXX";
+	struct mr_kernel_options o = { .pin_dir = "/dev/null/pins" };
 	struct mr_kernel *k = NULL;
 	struct mr_error e = { "" };
+	struct statfs fs;
 
 	(void)s;
-	o.pin_dir = "/dev/null/pins";
 	assert_true(mr_kernel_open(&o, &k, &e) < 0);
 	assert_non_null(strstr(e.text, "/dev/null/pins"));
 	assert_null(k);
+	assert_non_null(mkdtemp(plain));
+	mr_kernel_free(kernel_at(plain, 0));
+	assert_int_equal(statfs(plain, &fs), 0);
+	assert_int_equal(fs.f_type, BPF_FS_MAGIC);
+	assert_true(exists(plain, "abi1/state"));
+	assert_int_equal(umount(plain), 0);
+	assert_int_equal(rmdir(plain), 0);
 }
 
 /* --- devices -----------------------------------------------------------------------------------
