@@ -22,11 +22,12 @@ static uint64_t draw(void) /* xorshift64* */
 /* Addresses crowd together so that prefixes nest, repeat and touch. */
 static struct mr_addr draw_addr(bool four)
 {
+	static const uint64_t low[] = { 0, 0xff, 0xff80000000000000ull };
+
 	if (four)
 		return mr_addr_from4(0xc0000000u |
 				     (uint32_t)(draw() & (draw() & 1 ? 0xff00ff : 0xffff)));
-	return mr_addr_from6(0x20010db800000000ull | (draw() & 0xf000f),
-			     draw() & (draw() & 1 ? 0xff : 0));
+	return mr_addr_from6(0x20010db800000000ull | (draw() & 0xf000f), draw() & low[draw() % 3]);
 }
 
 static struct mr_prefix draw_prefix(void)
