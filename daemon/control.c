@@ -44,6 +44,7 @@ static void client_free(struct mr_client *c)
 {
 	sd_event_source_disable_unref(c->handshake);
 	sd_event_source_disable_unref(c->input);
+	sd_event_source_disable_unref(c->kick);
 	if (c->input_fd >= 0)
 		close(c->input_fd);
 	sd_bus_close_unref(c->bus);
@@ -95,6 +96,19 @@ static int on_handshake(sd_event_source *s _unused_, uint64_t usec _unused_, voi
 	return 0;
 }
 
+/*
+ * A question that came in one read with the end of the handshake lies in sd-bus's buffer, and
+ * nothing in the socket says so: dbus-send would wait for its answer until it gives up.
+ */
+static int on_kick(sd_event_source *s _unused_, void *userdata)
+{
+	struct mr_client *c = userdata;
+
+	for (int n = 0; n < ANSWERS_MAX && !c->dead && sd_bus_process(c->bus, NULL) > 0; n++)
+		;
+	return 0;
+}
+
 /* Runs before sd-bus reads: counts what came since the last whole message. */
 static int on_input(sd_event_source *s _unused_, int fd, uint32_t revents _unused_, void *userdata)
 {
@@ -105,6 +119,8 @@ static int on_input(sd_event_source *s _unused_, int fd, uint32_t revents _unuse
 		c->received += (size_t)n;
 	if (c->received > MESSAGE_BYTES)
 		client_drop(c, "a message of more than 512 KiB");
+	else if (sd_bus_is_ready(c->bus) <= 0)
+		sd_event_source_set_enabled(c->kick, SD_EVENT_ONESHOT);
 	return 0;
 }
 
@@ -205,6 +221,12 @@ static int client_watch(struct mr_client *c, int fd)
 	r = sd_event_add_io(event, &c->input, c->input_fd, EPOLLIN | EPOLLET, on_input, c);
 	if (r >= 0)
 		r = sd_event_source_set_priority(c->input, SD_EVENT_PRIORITY_NORMAL - 1);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &c->kick, on_kick, c);
+	if (r >= 0) /* behind sd-bus */
+		r = sd_event_source_set_priority(c->kick, SD_EVENT_PRIORITY_NORMAL + 1);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(c->kick, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &c->handshake, CLOCK_MONOTONIC, HANDSHAKE_US,
 					       0, on_handshake, c);

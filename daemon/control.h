@@ -20,7 +20,7 @@ struct mr_client {
 	uint64_t lost; /* events it was too slow for */
 	uint64_t active_ns; /* last message, boot ns */
 	size_t received; /* bytes since the last whole message */
-	sd_event_source *handshake, *input;
+	sd_event_source *handshake, *input, *kick;
 	int input_fd;
 	bool dead;
 };
