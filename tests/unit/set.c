@@ -35,7 +35,11 @@ static struct mr_prefix draw_prefix(void)
 	bool four = draw() & 1;
 	struct mr_prefix p = { .addr = draw_addr(four) };
 
-	p.plen = (uint8_t)(four ? 96 + 8 + draw() % 25 : 40 + draw() % 89);
+	/* a few wide ones: many would cover everything else, and prove nothing */
+	if (draw() % 500 == 0)
+		p.plen = (uint8_t)(four ? 96 + 8 + draw() % 14 : 40 + draw() % 20);
+	else
+		p.plen = (uint8_t)(four ? 96 + 22 + draw() % 11 : 60 + draw() % 69);
 	if (draw() % 4 == 0)
 		p.plen = (uint8_t)(126 + draw() % 3);
 	mr_addr_mask(&p.addr, p.plen);
