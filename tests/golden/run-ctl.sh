@@ -83,6 +83,26 @@ for c in $("$mailreeve" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
 	result $? "manual page and completion know $c and its options" "$work/missing"
 done
 
+# completes WANTED WORD...: the completions of the last word hold what is wanted
+completes() {
+	local want=$1
+	shift
+	bash -c '. ctl/mailreeve.bash-completion
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_mailreeve
+		echo "${COMPREPLY[*]}"' sh "$@" >"$work/log" 2>&1
+	[ "$(<"$work/log")" = "$want" ]
+	result $? "completion of: $*" "$work/log"
+}
+echo '{"services":[{"name":"smtp","id":0},{"name":"mx-out","id":1}],"rules":[{"name":"x"}]}' \
+	>"$work/generation.json"
+completes 'status stats' mailreeve sta
+completes '--confirm' mailreeve apply --c
+completes 'delete' mailreeve ban de
+completes 'none' mailreeve replay --established n
+completes 'mx-out' mailreeve --runtime-dir "$work" rules m
+completes 'smtp mx-out' mailreeve --runtime-dir "$work" permit add 192.0.2.1 --service ''
+
 # --- options before and behind, long and short
 expect 0 '^192.0.2.1 at smtp port 25: allowed' why -c "$work/good.conf" 192.0.2.1 smtp
 expect 0 '^192.0.2.1 at smtp port 25: allowed' why 192.0.2.1 smtp --config="$work/good.conf"
