@@ -5,9 +5,11 @@
  * The kernel's trie walks a node for each bit at which prefixes part, each a cache miss: 1.4 us a
  * lookup among a million.  But nearly all that lists hold is a /24 or wider, or a single address.
  * One byte for each /24 answers the first at once; the single addresses of the other /24s lie in
- * buckets of one cache line, found by hashing.  Whatever fits neither shape is left to the trie:
+ * buckets of one cache line, found by hashing.  Tools that make lists merge neighbours, so a short
+ * run of addresses, /29 to /31, is taken for its addresses.  Whatever fits neither shape is left to
+ * the trie:
  *
- *   - a /24 in which prefixes of /25 to /31 differ;
+ *   - a /24 whose narrow prefixes hold more than eight addresses each, on average;
  *   - a /24 or wider of a class that is not among the top classes (those that most /24s have);
  *   - the hosts of a /24 one of which found no room in its bucket or the three behind it.
  *
@@ -22,6 +24,9 @@
 #include "layout_private.h"
 
 #define HOSTS_PER_BUCKET 6 /* on average, of MR_HOST_WAYS: 4 in 100 buckets overflow */
+/* Addresses a prefix may stand for in the host table, on average of a /24: they take 85 bytes, a
+ * prefix in the trie takes about as much. */
+#define HOSTS_PER_PREFIX 8
 
 struct index4 {
 	const struct mr_image *image;
@@ -40,12 +45,22 @@ static uint16_t cover_class(const struct index4 *x, mr_layout_cover cover)
 	return cover ? x->image->v4[cover - 1].class : x->image->root4;
 }
 
-static bool only_hosts(const struct mr_image *i, size_t from, size_t to)
+/* The addresses that the narrow prefixes of a /24 hold; 0 if they are too many for the host table.
+ * Nested prefixes follow the one around them. */
+static size_t hosts_in(const struct mr_image *i, size_t from, size_t to)
 {
-	for (size_t n = from; n < to; n++)
-		if (i->v4[n].plen != 32)
-			return false;
-	return true;
+	size_t hosts = 0;
+	uint32_t next = i->v4[from].addr;
+
+	for (size_t n = from; n < to; n++) {
+		uint32_t size = 1u << (32 - i->v4[n].plen);
+
+		if (n > from && i->v4[n].addr - i->v4[from].addr < next - i->v4[from].addr)
+			continue;
+		hosts += size;
+		next = i->v4[n].addr + size;
+	}
+	return hosts <= (to - from) * HOSTS_PER_PREFIX ? hosts : 0;
 }
 
 static void to_trie(struct index4 *x, mr_layout_cover cover, size_t from, size_t to)
@@ -70,7 +85,7 @@ static void count_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover c
 {
 	struct index4 *x = userdata;
 
-	if (only_hosts(x->image, from, to))
+	if (hosts_in(x->image, from, to))
 		x->with_hosts[cover_class(x, cover)]++;
 }
 
@@ -140,12 +155,13 @@ static void mark_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover co
 		      size_t to)
 {
 	struct index4 *x = userdata;
+	size_t hosts = hosts_in(x->image, from, to);
 
-	if (!only_hosts(x->image, from, to)) {
+	if (!hosts) {
 		to_trie(x, cover, from, to);
 		return;
 	}
-	x->n_hosts += to - from;
+	x->n_hosts += hosts;
 	if (x->state->hosts[cover_class(x, cover)] == MR_INDEX_HOSTS_TRIE)
 		to_trie(x, cover, 0, 0);
 }
@@ -207,22 +223,43 @@ static void fill_range(void *userdata, uint64_t first, uint64_t last, mr_layout_
 		memset(x->code + first, code, last - first + 1);
 }
 
+/* Every address that the prefixes from..to - 1 hold, with the class of its longest.  False: one
+ * found no room. */
+static bool put_hosts(struct index4 *x, size_t from, size_t to)
+{
+	const struct mr_flat4 *v4 = x->image->v4;
+	uint64_t held[4] = { 0 }; /* a bit by the last byte of the address */
+	uint16_t class[256];
+
+	for (size_t n = from; n < to; n++) {
+		uint32_t first = v4[n].addr & 255, end = first + (1u << (32 - v4[n].plen));
+
+		for (uint32_t a = first; a < end; a++) {
+			held[a / 64] |= (uint64_t)1 << a % 64;
+			class[a] = v4[n].class;
+		}
+	}
+	for (uint32_t word = 0; word < 4; word++)
+		for (uint64_t left = held[word]; left; left &= left - 1) {
+			uint32_t a = word * 64 + (uint32_t)__builtin_ctzll(left);
+
+			if (!put_host(x, (v4[from].addr & ~255u) | a, class[a]))
+				return false;
+		}
+	return true;
+}
+
 static void fill_cell(void *userdata, uint64_t cell, mr_layout_cover cover, size_t from, size_t to)
 {
 	struct index4 *x = userdata;
-	const struct mr_flat4 *v4 = x->image->v4;
-	uint8_t code = x->state->hosts[cover_class(x, cover)];
 
-	if (!only_hosts(x->image, from, to))
-		code = MR_INDEX_TRIE;
-	for (size_t n = from; n < to && code != MR_INDEX_TRIE; n++) {
-		if (put_host(x, v4[n].addr, v4[n].class))
-			continue;
-		/* no room: those put in before are not asked for and do no harm */
-		code = MR_INDEX_TRIE;
+	x->code[cell] = MR_INDEX_TRIE;
+	if (!hosts_in(x->image, from, to))
+		return;
+	if (put_hosts(x, from, to))
+		x->code[cell] = x->state->hosts[cover_class(x, cover)];
+	else /* those put in before are not asked for and do no harm */
 		to_trie(x, cover, from, to);
-	}
-	x->code[cell] = code;
 }
 
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,

@@ -76,7 +76,7 @@ struct mr_index_block {
 };
 
 /*
- * The host table: the /32s of those /24s.  A bucket is one cache line; an address lives in its own
+ * The host table: the single addresses of those /24s.  A bucket is one cache line; an address lives in its own
  * bucket or in one of the MR_HOST_PROBES - 1 that follow (cyclically).  `more` is set where a
  * bucket overflowed, so a miss in a bucket without it is a miss.  A host that finds no room turns
  * its /24 to MR_INDEX_TRIE.

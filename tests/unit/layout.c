@@ -175,6 +175,41 @@ static void crowded_hosts(void **state)
 	mr_image_free(i);
 }
 
+/* Short runs of addresses are taken for their addresses, nested ones too; longer runs are not. */
+static void short_runs(void **state)
+{
+	struct mr_image *i = image_new(3000, 0, 20);
+	struct laid_out x;
+
+	(void)state;
+	i->root4 = 1;
+	for (uint32_t n = 0; n < 200; n++) {
+		uint32_t net = 0x0a000000 + (n << 8);
+
+		if (n % 4 == 1)
+			add4(i, net, 24, 5);
+		add4(i, net + 8, 29, 2);
+		add4(i, net + 8, 30, 3);
+		add4(i, net + 9, 32, 4);
+		add4(i, net + 200, 31, 6);
+		add4(i, net + 201, 32, n % 4 == 1 ? 5 : 1);
+		if (n % 5 == 0)
+			add4(i, net + 255, 32, 7);
+	}
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	assert_int_equal(x.l.trie4, 0);
+	check4(&x, 0x0a000000 - 300, 0x0a000000 + (201 << 8));
+	laid_out_clear(&x);
+	/* one more, with 64 addresses in a prefix: all of its /24 goes to the trie */
+	add4(i, 0x0a00c800, 26, 3);
+	add4(i, 0x0a00c8f0, 32, 4);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	assert_int_equal(x.l.trie4, 2);
+	check4(&x, 0x0a000000 - 300, 0x0a000000 + (202 << 8));
+	laid_out_clear(&x);
+	mr_image_free(i);
+}
+
 static void edges4(void **state)
 {
 	struct mr_image *i = image_new(16, 0, 8);
@@ -353,8 +388,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_policies), cmocka_unit_test(many_classes),
 		cmocka_unit_test(crowded_hosts),   cmocka_unit_test(edges4),
-		cmocka_unit_test(trees),	   cmocka_unit_test(edges6),
-		cmocka_unit_test(hosts6),	   cmocka_unit_test(crowded_hosts6),
+		cmocka_unit_test(short_runs),	   cmocka_unit_test(trees),
+		cmocka_unit_test(edges6),	   cmocka_unit_test(hosts6),
+		cmocka_unit_test(crowded_hosts6),
 	};
 
 	seed = mr_realtime_us();
