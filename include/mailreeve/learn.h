@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * learn.h - from events to timed permits and bans: the decisions, and the memory they need.
+ *
+ * Pure logic with the clock handed in (boot nanoseconds, the clock of the book).  The daemon feeds
+ * it with events of its sources, `learn --dry-run` with a log and the log's own clock.  Every table
+ * is bounded; what is pushed out of one costs a count, never a wrong entry.
+ */
+#ifndef MAILREEVE_LEARN_H
+#define MAILREEVE_LEARN_H
+
+#include <mailreeve/entry.h>
+#include <mailreeve/event.h>
+#include <mailreeve/host.h>
+
+struct mr_learner;
+
+enum mr_learn_action { MR_LEARN_NONE, MR_LEARN_COUNT, MR_LEARN_PERMIT, MR_LEARN_BAN };
+
+#define MR_LEARN_WHY 160 /* bytes of a reason */
+struct mr_learn_result {
+	enum mr_learn_action action;
+	struct mr_prefix keyed; /* what the entry covers, for PERMIT and BAN */
+	uint64_t expires; /* boot ns, for PERMIT and BAN */
+	char why[MR_LEARN_WHY]; /* one line for people and logs; plain ASCII */
+};
+
+/* What the learner needs to know.  Borrowed; replaced whole when a policy takes effect. */
+struct mr_learn_setup {
+	const struct mr_policy *policy;
+	const struct mr_host *host;
+	uint64_t permit_services; /* bits by service id that a learned permit opens */
+	uint64_t ban_services; /* bits that a learned ban closes */
+};
+
+struct mr_learn_stats {
+	uint64_t events[4]; /* by enum mr_event_kind */
+	uint64_t permits, bans;
+	uint64_t capped_user; /* a user with too many addresses */
+	uint64_t capped_address; /* an address with too many users */
+	uint64_t capped_prefix; /* a prefix with too many permits */
+	uint64_t protected; /* failures of proxies, own networks, `except` */
+	uint64_t doubles; /* lines of an attempt that was counted already */
+	uint64_t forgotten; /* pushed out of a full table */
+	size_t addresses, sessions; /* remembered now */
+};
+
+#define MR_LEARN_ADDRESSES 262144 /* addresses, users and prefixes remembered; 40 MB at most */
+#define MR_LEARN_SESSIONS  65536 /* open sessions remembered */
+
+/* `user_id` gives the number of a user in the persistent table, 0 if there is none to give. */
+int mr_learner_new(struct mr_book *book, uint32_t (*user_id)(struct mr_str user, void *userdata),
+		   void *userdata, struct mr_learner **out);
+void mr_learner_free(struct mr_learner *l);
+MR_DEFINE_CLEANUP(struct mr_learner *, mr_learner_free)
+void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s);
+
+/* One event that happened at `at` (never later than now).  -errno only for want of memory or if the
+ * book's callback fails; then *out is filled with action NONE and the reason. */
+int mr_learner_event(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+		     struct mr_learn_result *out);
+/* Keeps the permits of open sessions alive.  Call at least every quarter of the permit ttl;
+ * *extended counts. */
+int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended);
+void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* learn_private.h - what learn.c (permits) and learn_ban.c (bans) share. */
+#ifndef MR_LEARN_PRIVATE_H
+#define MR_LEARN_PRIVATE_H
+
+#include "learn_table.h"
+
+#include <mailreeve/learn.h>
+
+#define MR_LEARN_FORMATS 32 /* formats whose logouts are watched for; there are fewer */
+#define MR_NS_PER_US	 1000u
+#define MR_NS_PER_S	 1000000000ull
+
+/* What a record is about: part of its key. */
+enum mr_memory {
+	MR_MEMORY_USERS = 1, /* of an address: marks (permit's end, user) */
+	MR_MEMORY_ADDRESSES, /* of a user: marks (permit's end, address) */
+	MR_MEMORY_PREFIX, /* marks (permit's end, address) */
+	MR_MEMORY_FAILURES, /* of a ban key: marks (when, user) */
+	MR_MEMORY_ABUSE, /* of a ban key: marks (when, 0) */
+	MR_MEMORY_HISTORY, /* of a ban key: a = bans so far, b = end of the last */
+	MR_MEMORY_ATTEMPTS, /* of a session: a = failures counted */
+	MR_MEMORY_PAIRS, /* of an address: a, b = lines of either side, marks[0].at = last */
+};
+
+struct mr_learner {
+	struct mr_book *book;
+	uint32_t (*user_id)(struct mr_str user, void *userdata);
+	void *userdata;
+	struct mr_learn_setup setup;
+	struct mr_table *memory, *sessions;
+	const char *logs_out[MR_LEARN_FORMATS]; /* formats that were seen to log logouts */
+	struct mr_learn_stats stats;
+};
+
+struct mr_record *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
+				  size_t n, bool make);
+uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user);
+bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
+		     struct mr_learn_result *out);
+int mr_learn_say(struct mr_learn_result *out, enum mr_learn_action action, const char *fmt, ...)
+	_printf_(3, 4);
+/* "90s", "30m", "2h" into buf: for reasons */
+const char *mr_learn_span(uint64_t ns, char buf[static 24]);
+
+int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+		 struct mr_learn_result *out);
+void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t user);
+
+#endif
