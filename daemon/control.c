@@ -368,7 +368,8 @@ static int control_listen(struct mr_control *control)
 		mr_log(&m->log, LOG_ERR, "%s: cannot bind: %s", control->path, strerror(-r));
 		return r;
 	}
-	if (group_id(&group) && chown(control->path, (uid_t)-1, group) < 0)
+	/* as a service we are of that group, and the sandbox knows no chown */
+	if (group_id(&group) && group != getegid() && chown(control->path, (uid_t)-1, group) < 0)
 		mr_log(&m->log, LOG_WARNING, "%s: cannot give it to the group " GROUP ": %m",
 		       control->path);
 	if (chmod(control->path, 0660) < 0 || listen(control->fd, CLIENTS_MAX) < 0)

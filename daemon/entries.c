@@ -315,7 +315,8 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over %s",
 		       adopted ? adopted : restored,
 		       adopted ? "from the run before" : "from the state directory");
-	m->entries_saved = mr_book_changes(m->book);
+	/* the run before may have been killed before it could save what it left in the maps */
+	m->entries_saved = adopted ? UINT64_MAX : mr_book_changes(m->book);
 	mr_entries_changed(m);
 	return 0;
 }
