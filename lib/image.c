@@ -165,17 +165,18 @@ static uint16_t class4(const struct mr_image *i, uint32_t addr)
 
 	for (;;) {
 		size_t n = last4(i, a, plen);
-		unsigned int common;
+		uint32_t differs;
 
 		if (n == 0)
 			return i->root4;
-		common = common64((uint64_t)i->v4[n - 1].addr << 32, (uint64_t)addr << 32);
-		if (common >= i->v4[n - 1].plen)
+		differs = i->v4[n - 1].addr ^ addr;
+		if (differs)
+			plen = (unsigned int)__builtin_clz(differs);
+		if (differs == 0 || plen >= i->v4[n - 1].plen)
 			return i->v4[n - 1].class;
-		if (common == 0)
+		if (plen == 0)
 			return i->root4;
-		plen = common;
-		a = addr & ~(uint32_t)0 << (32 - plen);
+		a = addr & ~(UINT32_MAX >> plen);
 	}
 }
 

@@ -263,7 +263,7 @@ static int measure(struct lookup *x, const struct bench_list *l, enum mr_index_m
 		   double *ns, double *hash_ns)
 {
 	bool six = bench_list_is6(l);
-	uint32_t sum, hash_sum, bare_sum;
+	uint32_t sum = 0, hash_sum = 0, bare_sum = 0;
 	double bare;
 	int r = load(x, l, mode);
 
