@@ -69,7 +69,9 @@ static void warn_devices(const struct mr_manager *m, json_t *list)
 			warn(list, "%s is NOT guarded: %s", g->name,
 			     g->error ? g->error : "unknown");
 		if (g->attached && g->at.reject_is_deny && m->active && m->active->rejects)
-			warn(list, "%s: no reset may get out of it: `reject` acts as `deny` there",
+			warn(list,
+			     "%s: no reset may get out of it: `reject` acts as `deny` there until "
+			     "mailreeve detach and attach put it into generic mode",
 			     g->name);
 		if (g->attached && !g->wanted)
 			warn(list,
