@@ -84,6 +84,41 @@ void mr_findings_add(struct mr_findings *f, enum mr_grade grade, const struct mr
 	va_end(ap);
 }
 
+static size_t file_order(const struct mr_policy *p, const char *path)
+{
+	for (size_t i = 0; i < p->n_files; i++)
+		if (strcmp(p->files[i], path) == 0)
+			return i;
+	return p->n_files;
+}
+
+/* What belongs to no line comes last: it speaks of the whole. */
+static bool stands_before(const struct mr_policy *p, const struct mr_finding *a,
+			  const struct mr_finding *b)
+{
+	if (a->grade != b->grade)
+		return a->grade < b->grade;
+	if (!a->line != !b->line)
+		return a->line;
+	if (strcmp(a->file, b->file) != 0)
+		return file_order(p, a->file) < file_order(p, b->file);
+	if (a->line != b->line)
+		return a->line < b->line;
+	return a->column < b->column;
+}
+
+void mr_findings_sort(struct mr_findings *f, size_t from, const struct mr_policy *p)
+{
+	for (size_t i = from + 1; i < f->n; i++) { /* stable, and a few hundred at most */
+		struct mr_finding x = f->list[i];
+		size_t j = i;
+
+		for (; j > from && stands_before(p, &x, &f->list[j - 1]); j--)
+			f->list[j] = f->list[j - 1];
+		f->list[j] = x;
+	}
+}
+
 void mr_findings_clear(struct mr_findings *f)
 {
 	free(f->list);

@@ -158,6 +158,7 @@ int mr_config_load(const char *path, struct mr_files *files, const struct mr_hos
 {
 	_cleanup_(parser_freep) struct mr_parser *p = NULL;
 	struct mr_block block = { .table = top };
+	size_t from = findings->n;
 	int r = parser_new(path, &p);
 
 	if (r < 0)
@@ -169,6 +170,7 @@ int mr_config_load(const char *path, struct mr_files *files, const struct mr_hos
 	r = mr_parse_file(p, p->path, NULL, &block);
 	if (r == 0)
 		r = finish(p);
+	mr_findings_sort(findings, from, p->policy);
 	if (r < 0)
 		return r == -E2BIG ? -EINVAL : r;
 	*out = p->policy;

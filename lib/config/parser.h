@@ -117,6 +117,8 @@ void mr_findings_add(struct mr_findings *f, enum mr_grade grade, const struct mr
 		     const char *hint, const char *fmt, ...) _printf_(5, 6);
 void mr_findings_vadd(struct mr_findings *f, enum mr_grade grade, const struct mr_spot *spot,
 		      const char *hint, const char *fmt, va_list ap) _printf_(5, 0);
+/* In the order of the text, from index `from` on: they are found in several passes. */
+void mr_findings_sort(struct mr_findings *f, size_t from, const struct mr_policy *p);
 bool mr_findings_wants(const struct mr_findings *f, enum mr_grade grade); /* will it be listed? */
 
 /* words.c */
