@@ -11,7 +11,7 @@
 
 /* The program wakes us by a batch or after a pause; what comes right behind a wake-up and has no
  * successor would wait for ever, so while somebody listens we look by ourselves. */
-#define LOOK_US (200 * 1000)
+#define LOOK_US (200 * 1000ull)
 
 struct mr_monitor {
 	sd_event_source *io, *look;

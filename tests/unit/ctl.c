@@ -151,7 +151,6 @@ static int teardown(void **state)
 static int answer_all(sd_bus_message *m)
 {
 	const char *method = sd_bus_message_get_member(m), *a, *b, *user;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *r = NULL;
 	uint64_t us;
 
 	if (strcmp(method, "Apply") == 0) {
