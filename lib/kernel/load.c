@@ -83,7 +83,8 @@ static int load_error(int r, char *log, struct mr_error *e)
 	if (r == -EPERM)
 		return mr_error(e, r,
 				"the kernel does not let us load BPF programs: root, or the "
-				"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, are needed");
+				"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, are needed "
+				"(before Linux 5.11 an unlimited RLIMIT_MEMLOCK too)");
 	if (*log)
 		return mr_error(e, r, "the kernel refuses the program: %s.  Its last words:\n%s",
 				strerror(-r), log_tail(log));

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -35,6 +36,10 @@ static int drop_rights(uint64_t caps)
 		{ .effective = (uint32_t)(caps >> 32), .permitted = (uint32_t)(caps >> 32) },
 	};
 
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	/* as the unit does: before Linux 5.11 maps count as locked memory */
+	(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setresgid(USER, USER, USER) < 0 ||
 	    setresuid(USER, USER, USER) < 0 || syscall(SYS_capset, &h, d) < 0)
 		return -errno;
