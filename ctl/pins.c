@@ -190,14 +190,13 @@ enum mr_exit mr_pins_detach(const struct mr_ctl *ctl, unsigned int *detached)
 	_pins_ struct mr_pins p = { NULL, NULL };
 	_free_ struct mr_attachment *list = NULL;
 	enum mr_exit status;
-	bool none = false;
 	size_t n = 0;
 	int r;
 
 	*detached = 0;
-	status = mr_pins_open(ctl, &p, &none);
+	status = mr_pins_open(ctl, &p, NULL);
 	if (status != MR_EXIT_DONE)
-		return none ? MR_EXIT_DONE : status;
+		return status;
 	r = mr_attach_list(p.kernel, &list, &n);
 	if (r < 0)
 		return mr_ctl_fail(MR_EXIT_UNREACHABLE, "cannot read the pinned links: %s",

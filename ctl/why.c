@@ -48,15 +48,24 @@ static enum mr_exit why_address(const char *text, struct mr_addr *out)
 
 static void why_print(const json_t *why)
 {
+	bool allowed = strcmp(mr_term_string(why, "verdict"), "allow") == 0;
 	_free_ char *text = NULL;
 	size_t len = 0;
+	char *rest;
 	FILE *m = open_memstream(&text, &len);
 
 	if (!m)
 		return;
 	mr_why_print(why, m);
-	if (fclose(m) == 0)
-		mr_term_text(text, stdout);
+	if (fclose(m) != 0)
+		return;
+	rest = text + strcspn(text, "\n");
+	if (*rest)
+		*rest++ = '\0';
+	fputs(mr_term_on(stdout, allowed ? MR_GREEN : MR_RED), stdout);
+	mr_term_text(text, stdout);
+	printf("%s\n", mr_term_off(stdout));
+	mr_term_text(rest, stdout);
 }
 
 static enum mr_exit why_answer(const json_t *list, bool json)

@@ -159,7 +159,7 @@ for c in apply confirm undo attach monitor 'why 192.0.2.1' 'permit list' 'ban fl
 	expect 3 "$down" --runtime-dir "$absent" $c
 done
 expect 3 '^UNGUARDED: ' status --runtime-dir "$absent"
-expect 0 'nothing was attached' detach --runtime-dir "$absent"
+expect 3 "$down" detach --runtime-dir "$absent"
 expect 3 'File name too long' status --runtime-dir "/$(printf '%0150d' 0)"
 expect 2 "'192.0.2' is not an address" ban add 192.0.2
 expect 2 "ban: 'lst' is not list, add, delete or flush" ban lst
