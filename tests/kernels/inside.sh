@@ -26,7 +26,7 @@ within() { # SECONDS COMMAND...
 		sleep 0.1
 	done
 }
-tries() { nsenter -t "$there" -n ./mrnet connect "$1" "$2" "$3" 3000 | cut -d' ' -f1; }
+tries() { nsenter -t "$there" -n ./mrnet connect "$1" "$2" "$3" 1800 | cut -d' ' -f1; }
 gets() { [ "$(tries "$2" "$3" "$4")" = "$1" ]; }
 ctl() { ./mailreeve --runtime-dir /run/mailreeve "$@"; }
 
@@ -75,6 +75,23 @@ ok "a permit" ctl permit add 203.0.113.5 --ttl 1m
 ok "opens 587" gets open 203.0.113.5 $S 587
 ok "a ban" ctl ban add 203.0.113.5 --ttl 1m
 ok "closes 25" gets timeout 203.0.113.5 $S 25
+ctl ban flush >/dev/null
+
+ip link add link s0 name s0.7 type vlan id 7
+ip addr add 10.80.0.1/24 dev s0.7
+ip link set s0.7 up
+nsenter -t $there -n sh -c 'ip() { /t/ip "$@"; }
+	ip link add link c0 name c0.7 type vlan id 7
+	ip addr add 10.80.0.2/24 dev c0.7
+	ip link set c0.7 up'
+ok "VLAN: an allowed source opens 25" gets open 10.80.0.2 10.80.0.1 25
+ok "VLAN: a denied source does not" gets timeout 198.51.100.66 10.80.0.1 25
+
+sed -i 's/deny 198/reject 198/' inside.conf
+ok "apply: a policy that rejects" ctl apply
+ok "a reset gets out of a veth" gets reset 198.51.100.66 $S 25
+ok "undo" ctl undo
+ok "silent again" gets timeout 198.51.100.66 $S 25
 kill -9 $daemon
 ok "and closes it without the daemon" gets timeout 198.51.100.66 $S 25
 [ $status = 0 ] || tail -20 /tmp/log
