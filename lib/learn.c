@@ -45,6 +45,42 @@ const char *mr_learn_span(uint64_t ns, char buf[static 24])
 	return buf;
 }
 
+static bool names_permitted(const struct mr_service *s)
+{
+	for (size_t i = 0; i < s->n_rules; i++)
+		if (s->rules[i].source.kind == MR_SOURCE_PERMITTED)
+			return true;
+	return false;
+}
+
+static uint64_t service_bits(const struct mr_policy *p, const uint8_t *service_id,
+			     const char *const *names, size_t n)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < p->n_services; i++) {
+		const struct mr_service *s = &p->services[i];
+		bool in = !names && names_permitted(s);
+
+		for (size_t k = 0; k < n && names; k++)
+			in |= strcmp(names[k], s->name) == 0;
+		if (in)
+			bits |= 1ull << (service_id ? service_id[i] : i);
+	}
+	return bits;
+}
+
+uint64_t mr_learn_permits(const struct mr_policy *p, const uint8_t *service_id)
+{
+	return service_bits(p, service_id, p->permit.services, p->permit.n_services);
+}
+
+uint64_t mr_learn_bans(const struct mr_policy *p, const uint8_t *service_id)
+{
+	return p->ban.services ? service_bits(p, service_id, p->ban.services, p->ban.n_services)
+			       : ~0ull;
+}
+
 int mr_learner_new(struct mr_book *book, uint32_t (*user_id)(struct mr_str user, void *userdata),
 		   void *userdata, struct mr_learner **out)
 {
@@ -56,9 +92,9 @@ int mr_learner_new(struct mr_book *book, uint32_t (*user_id)(struct mr_str user,
 	l->book = book;
 	l->user_id = user_id;
 	l->userdata = userdata;
-	r = mr_table_new(MR_LEARN_ADDRESSES, &l->memory);
+	r = mr_learn_table_new(MR_LEARN_ADDRESSES, &l->memory);
 	if (r == 0)
-		r = mr_table_new(MR_LEARN_SESSIONS, &l->sessions);
+		r = mr_learn_table_new(MR_LEARN_SESSIONS, &l->sessions);
 	if (r < 0)
 		return r;
 	*out = MR_TAKE_PTR(l);
@@ -69,8 +105,8 @@ void mr_learner_free(struct mr_learner *l)
 {
 	if (!l)
 		return;
-	mr_table_free(l->memory);
-	mr_table_free(l->sessions);
+	mr_learn_table_free(l->memory);
+	mr_learn_table_free(l->sessions);
 	free(l);
 }
 
@@ -80,29 +116,29 @@ void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s)
 }
 
 /* Records are found by a keyed 128-bit hash of kind and name: two names never share one. */
-static void hash_key(const struct mr_table *t, unsigned int kind, const void *p, size_t n,
+static void hash_key(const struct mr_learn_table *t, unsigned int kind, const void *p, size_t n,
 		     uint64_t key[2])
 {
-	uint64_t first = mr_table_hash(t, p, n);
+	uint64_t first = mr_learn_table_hash(t, p, n);
 	uint64_t again[2] = { first, kind };
 
-	key[0] = mr_table_hash(t, again, sizeof(again));
+	key[0] = mr_learn_table_hash(t, again, sizeof(again));
 	again[1] |= 1ull << 32;
-	key[1] = mr_table_hash(t, again, sizeof(again)) ^ n;
+	key[1] = mr_learn_table_hash(t, again, sizeof(again)) ^ n;
 }
 
-struct mr_record *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
-				  size_t n, bool make)
+struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
+				      size_t n, bool make)
 {
 	uint64_t key[2];
 
 	hash_key(l->memory, kind, p, n, key);
-	return mr_table_get(l->memory, key, make);
+	return mr_learn_table_get(l->memory, key, make);
 }
 
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user)
 {
-	return user.n ? mr_table_hash(l->memory, user.p, user.n) : 0;
+	return user.n ? mr_learn_table_hash(l->memory, user.p, user.n) : 0;
 }
 
 /* Loopback and our own proxies: neither permit nor ban. */
@@ -133,23 +169,23 @@ static bool may_earn(const struct mr_permit_options *o, struct mr_str user)
 }
 
 /* A list with a cap: true if `what` stands in it or may join it. */
-static bool room_for(struct mr_record *r, uint64_t what, uint32_t cap, uint64_t now)
+static bool room_for(struct mr_learn_item *r, uint64_t what, uint32_t cap, uint64_t now)
 {
 	if (!r)
 		return true;
-	mr_marks_expire(r, now);
-	return cap == 0 || r->marks < cap || mr_marks_find(r, what);
+	mr_learn_marks_expire(r, now);
+	return cap == 0 || r->marks < cap || mr_learn_marks_find(r, what);
 }
 
-static int note(struct mr_record *r, uint64_t what, uint64_t expires)
+static int note(struct mr_learn_item *r, uint64_t what, uint64_t expires)
 {
-	struct mr_mark *m;
+	struct mr_learn_mark *m;
 
 	if (!r)
 		return -ENOMEM;
-	m = mr_marks_find(r, what);
+	m = mr_learn_marks_find(r, what);
 	if (!m)
-		return mr_marks_add(r, expires, what);
+		return mr_learn_marks_add(r, expires, what);
 	if (m->at < expires)
 		m->at = expires;
 	return 0;
@@ -167,7 +203,7 @@ static struct circle circle_of(const struct mr_learner *l, const struct mr_addr 
 
 	mr_addr_mask(&c.prefix.addr, c.prefix.plen);
 	c.user = mr_learn_user(l, user);
-	c.addr = mr_table_hash(l->memory, a->b, sizeof(a->b));
+	c.addr = mr_learn_table_hash(l->memory, a->b, sizeof(a->b));
 	return c;
 }
 
@@ -232,7 +268,7 @@ static int write_permit(struct mr_learner *l, const struct circle *c, const stru
 /* A session by its id, or, where there is none, all sessions of a user from one address together.
  * Record: a = sessions open, b = last login, mark[0] = address in two halves, mark[1].at = format.
  */
-static struct mr_record *session_of(struct mr_learner *l, const struct mr_event *e, bool make)
+static struct mr_learn_item *session_of(struct mr_learner *l, const struct mr_event *e, bool make)
 {
 	uint64_t key[2];
 
@@ -244,7 +280,7 @@ static struct mr_record *session_of(struct mr_learner *l, const struct mr_event 
 		memcpy(&name[2], e->addr.b, 16);
 		hash_key(l->sessions, 1001, name, sizeof(name), key);
 	}
-	return mr_table_get(l->sessions, key, make);
+	return mr_learn_table_get(l->sessions, key, make);
 }
 
 static bool logs_out(const struct mr_learner *l, const char *format)
@@ -269,23 +305,23 @@ static void learn_logs_out(struct mr_learner *l, const char *format)
 
 static void session_opens(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
-	struct mr_record *r = session_of(l, e, true);
+	struct mr_learn_item *r = session_of(l, e, true);
 	uint64_t half[2];
 
 	if (!r)
 		return;
 	memcpy(half, e->addr.b, 16);
 	r->marks = 0;
-	if (mr_marks_add(r, half[0], half[1]) < 0 ||
-	    mr_marks_add(r, (uint64_t)(uintptr_t)e->format, 0) < 0) {
-		mr_table_drop(l->sessions, r);
+	if (mr_learn_marks_add(r, half[0], half[1]) < 0 ||
+	    mr_learn_marks_add(r, (uint64_t)(uintptr_t)e->format, 0) < 0) {
+		mr_learn_table_drop(l->sessions, r);
 		return;
 	}
 	r->a = e->session.n ? 1 : r->a + 1;
 	r->b = at;
 }
 
-static struct mr_addr session_addr(const struct mr_record *r)
+static struct mr_addr session_addr(const struct mr_learn_item *r)
 {
 	struct mr_addr a;
 
@@ -334,7 +370,7 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		     struct mr_learn_result *out)
 {
-	struct mr_record *s = session_of(l, e, false);
+	struct mr_learn_item *s = session_of(l, e, false);
 	const struct mr_entry *have;
 	struct circle c = circle_of(l, &e->addr, e->user);
 	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US;
@@ -345,7 +381,7 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the end of a session that was not seen to begin");
 	if (--s->a == 0)
-		mr_table_drop(l->sessions, s);
+		mr_learn_table_drop(l->sessions, s);
 	have = mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL);
 	if (!have || have->origin != MR_ORIGIN_LEARNED || expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended");
@@ -381,18 +417,18 @@ int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 	const struct mr_permit_options *o = &l->setup.policy->permit;
 	uint64_t max_age = o->max_age_us ? o->max_age_us * MR_NS_PER_US : MAX_AGE_DEFAULT_NS;
 	uint64_t ttl = o->ttl_us * MR_NS_PER_US;
-	struct mr_record *r, *older;
+	struct mr_learn_item *r, *older;
 	size_t n = 0;
 
-	for (r = mr_table_walk(l->sessions, NULL); r; r = older) {
+	for (r = mr_learn_table_walk(l->sessions, NULL); r; r = older) {
 		const char *format = (const char *)(uintptr_t)r->mark[1].at;
 		struct mr_addr a = session_addr(r);
 		const struct mr_entry *have;
 		struct mr_entry v;
 
-		older = mr_table_walk(l->sessions, r);
+		older = mr_learn_table_walk(l->sessions, r);
 		if (now - r->b > max_age) {
-			mr_table_drop(l->sessions, r);
+			mr_learn_table_drop(l->sessions, r);
 			continue;
 		}
 		if (!logs_out(l, format))
@@ -414,7 +450,8 @@ int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out)
 {
 	*out = l->stats;
-	out->addresses = mr_table_count(l->memory);
-	out->sessions = mr_table_count(l->sessions);
-	out->forgotten = mr_table_forgotten(l->memory) + mr_table_forgotten(l->sessions);
+	out->addresses = mr_learn_table_count(l->memory);
+	out->sessions = mr_learn_table_count(l->sessions);
+	out->forgotten =
+		mr_learn_table_forgotten(l->memory) + mr_learn_table_forgotten(l->sessions);
 }

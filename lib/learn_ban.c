@@ -41,17 +41,17 @@ static struct mr_addr ban_key(const struct mr_learner *l, const struct mr_addr *
 void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t user)
 {
 	struct mr_addr k = ban_key(l, a);
-	struct mr_record *r = mr_learn_record(l, MR_MEMORY_FAILURES, k.b, 16, false);
+	struct mr_learn_item *r = mr_learn_record(l, MR_MEMORY_FAILURES, k.b, 16, false);
 
 	if (r && user)
-		mr_marks_remove(r, user);
+		mr_learn_marks_remove(r, user);
 }
 
 /* How many attempts of this event are new: those that another line told of before are taken off. */
 static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
 	bool auth = e->family == MR_FAMILY_NONE; /* the authentication process, not the server */
-	struct mr_record *r;
+	struct mr_learn_item *r;
 	uint64_t *mine, *other;
 	uint32_t fresh;
 
@@ -71,7 +71,7 @@ static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uin
 		return fresh;
 	}
 	r = mr_learn_record(l, MR_MEMORY_PAIRS, e->addr.b, 16, true);
-	if (!r || (r->marks == 0 && mr_marks_add(r, at, 0) < 0))
+	if (!r || (r->marks == 0 && mr_learn_marks_add(r, at, 0) < 0))
 		return e->count;
 	if (at > r->mark[0].at + PAIR_NS)
 		r->a = r->b = 0;
@@ -89,7 +89,7 @@ static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uin
 static uint64_t ban_ttl(struct mr_learner *l, const struct mr_addr *key, uint64_t at)
 {
 	const struct mr_ban_options *o = &l->setup.policy->ban;
-	struct mr_record *r = mr_learn_record(l, MR_MEMORY_HISTORY, key->b, 16, true);
+	struct mr_learn_item *r = mr_learn_record(l, MR_MEMORY_HISTORY, key->b, 16, true);
 	uint64_t ttl = o->ttl_us, cap = o->escalate_max_us ? o->escalate_max_us : o->ttl_us;
 
 	if (r && o->escalate > 1) {
@@ -139,7 +139,7 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 	uint64_t window = t->window_us ? t->window_us * MR_NS_PER_US : WINDOW_DEFAULT_NS;
 	uint64_t limit = t->count, user = abuse ? 0 : mr_learn_user(l, e->user);
 	uint32_t fresh = e->count;
-	struct mr_record *r;
+	struct mr_learn_item *r;
 
 	if (mr_learn_listed(l, &e->addr, out) || excepted(l, &e->addr)) {
 		l->stats.protected ++;
@@ -163,9 +163,9 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 	if (!r)
 		return -ENOMEM;
 	if (at > window)
-		mr_marks_expire(r, at - window);
+		mr_learn_marks_expire(r, at - window);
 	for (uint32_t i = 0; i < fresh && r->marks < MARKS_MAX; i++)
-		if (mr_marks_add(r, at, user) < 0)
+		if (mr_learn_marks_add(r, at, user) < 0)
 			return -ENOMEM;
 	if (limit == 0 || r->marks < limit)
 		return mr_learn_say(out, MR_LEARN_COUNT, "%s, %u of %u", e->what, r->marks,

@@ -28,13 +28,13 @@ struct mr_learner {
 	uint32_t (*user_id)(struct mr_str user, void *userdata);
 	void *userdata;
 	struct mr_learn_setup setup;
-	struct mr_table *memory, *sessions;
+	struct mr_learn_table *memory, *sessions;
 	const char *logs_out[MR_LEARN_FORMATS]; /* formats that were seen to log logouts */
 	struct mr_learn_stats stats;
 };
 
-struct mr_record *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
-				  size_t n, bool make);
+struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
+				      size_t n, bool make);
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user);
 bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 		     struct mr_learn_result *out);

@@ -11,17 +11,17 @@
 #include <string.h>
 #include <sys/random.h>
 
-struct mr_table {
+struct mr_learn_table {
 	size_t max, count, buckets;
 	uint64_t forgotten;
 	uint64_t secret[2];
-	struct mr_record *newest, *oldest;
-	struct mr_record *bucket[];
+	struct mr_learn_item *newest, *oldest;
+	struct mr_learn_item *bucket[];
 };
 
-int mr_table_new(size_t max, struct mr_table **out)
+int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 {
-	struct mr_table *t = calloc(1, sizeof(*t) + max * sizeof(t->bucket[0]));
+	struct mr_learn_table *t = calloc(1, sizeof(*t) + max * sizeof(t->bucket[0]));
 
 	if (!t)
 		return -ENOMEM;
@@ -34,12 +34,12 @@ int mr_table_new(size_t max, struct mr_table **out)
 	return 0;
 }
 
-void mr_table_free(struct mr_table *t)
+void mr_learn_table_free(struct mr_learn_table *t)
 {
 	if (!t)
 		return;
 	while (t->newest) {
-		struct mr_record *r = t->newest;
+		struct mr_learn_item *r = t->newest;
 
 		t->newest = r->older;
 		free(r->mark);
@@ -57,7 +57,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 /* Multiply and fold, eight bytes a step, keyed; the constants are odd and have no structure (the
  * first digits of pi and of e as 64-bit fractions). */
-uint64_t mr_table_hash(const struct mr_table *t, const void *p, size_t n)
+uint64_t mr_learn_table_hash(const struct mr_learn_table *t, const void *p, size_t n)
 {
 	const uint8_t *s = p;
 	uint64_t h = t->secret[0] ^ n, v;
@@ -73,18 +73,18 @@ uint64_t mr_table_hash(const struct mr_table *t, const void *p, size_t n)
 	return mix(h ^ 0x9e3779b97f4a7c15u, 0xb7e151628aed2a6bu ^ t->secret[0]);
 }
 
-static size_t bucket_of(const struct mr_table *t, const uint64_t key[2])
+static size_t bucket_of(const struct mr_learn_table *t, const uint64_t key[2])
 {
-	return mr_table_hash(t, key, 16) % t->buckets;
+	return mr_learn_table_hash(t, key, 16) % t->buckets;
 }
 
-static void unlink_age(struct mr_table *t, struct mr_record *r)
+static void unlink_age(struct mr_learn_table *t, struct mr_learn_item *r)
 {
 	*(r->newer ? &r->newer->older : &t->newest) = r->older;
 	*(r->older ? &r->older->newer : &t->oldest) = r->newer;
 }
 
-static void link_newest(struct mr_table *t, struct mr_record *r)
+static void link_newest(struct mr_learn_table *t, struct mr_learn_item *r)
 {
 	r->older = t->newest;
 	r->newer = NULL;
@@ -92,9 +92,9 @@ static void link_newest(struct mr_table *t, struct mr_record *r)
 	t->newest = r;
 }
 
-void mr_table_drop(struct mr_table *t, struct mr_record *r)
+void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r)
 {
-	struct mr_record **p = &t->bucket[bucket_of(t, r->key)];
+	struct mr_learn_item **p = &t->bucket[bucket_of(t, r->key)];
 
 	while (*p != r)
 		p = &(*p)->next;
@@ -105,10 +105,10 @@ void mr_table_drop(struct mr_table *t, struct mr_record *r)
 	free(r);
 }
 
-struct mr_record *mr_table_get(struct mr_table *t, const uint64_t key[2], bool make)
+struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2], bool make)
 {
 	size_t b = bucket_of(t, key);
-	struct mr_record *r;
+	struct mr_learn_item *r;
 
 	for (r = t->bucket[b]; r; r = r->next)
 		if (r->key[0] == key[0] && r->key[1] == key[1])
@@ -124,7 +124,7 @@ struct mr_record *mr_table_get(struct mr_table *t, const uint64_t key[2], bool m
 	if (!r)
 		return NULL;
 	if (t->count == t->max) {
-		mr_table_drop(t, t->oldest);
+		mr_learn_table_drop(t, t->oldest);
 		t->forgotten++;
 	}
 	r->key[0] = key[0];
@@ -136,37 +136,37 @@ struct mr_record *mr_table_get(struct mr_table *t, const uint64_t key[2], bool m
 	return r;
 }
 
-size_t mr_table_count(const struct mr_table *t)
+size_t mr_learn_table_count(const struct mr_learn_table *t)
 {
 	return t->count;
 }
 
-uint64_t mr_table_forgotten(const struct mr_table *t)
+uint64_t mr_learn_table_forgotten(const struct mr_learn_table *t)
 {
 	return t->forgotten;
 }
 
-struct mr_record *mr_table_walk(const struct mr_table *t, struct mr_record *r)
+struct mr_learn_item *mr_learn_table_walk(const struct mr_learn_table *t, struct mr_learn_item *r)
 {
 	return r ? r->older : t->newest;
 }
 
-int mr_marks_add(struct mr_record *r, uint64_t at, uint64_t what)
+int mr_learn_marks_add(struct mr_learn_item *r, uint64_t at, uint64_t what)
 {
 	if (r->marks == r->room) {
 		uint32_t room = r->room ? r->room * 2 : 4;
-		struct mr_mark *m = realloc(r->mark, room * sizeof(*m));
+		struct mr_learn_mark *m = realloc(r->mark, room * sizeof(*m));
 
 		if (!m)
 			return -ENOMEM;
 		r->mark = m;
 		r->room = room;
 	}
-	r->mark[r->marks++] = (struct mr_mark){ at, what };
+	r->mark[r->marks++] = (struct mr_learn_mark){ at, what };
 	return 0;
 }
 
-void mr_marks_expire(struct mr_record *r, uint64_t limit)
+void mr_learn_marks_expire(struct mr_learn_item *r, uint64_t limit)
 {
 	uint32_t n = 0;
 
@@ -176,7 +176,7 @@ void mr_marks_expire(struct mr_record *r, uint64_t limit)
 	r->marks = n;
 }
 
-void mr_marks_remove(struct mr_record *r, uint64_t what)
+void mr_learn_marks_remove(struct mr_learn_item *r, uint64_t what)
 {
 	uint32_t n = 0;
 
@@ -186,7 +186,7 @@ void mr_marks_remove(struct mr_record *r, uint64_t what)
 	r->marks = n;
 }
 
-struct mr_mark *mr_marks_find(struct mr_record *r, uint64_t what)
+struct mr_learn_mark *mr_learn_marks_find(struct mr_learn_item *r, uint64_t what)
 {
 	for (uint32_t i = 0; i < r->marks; i++)
 		if (r->mark[i].what == what)

@@ -11,36 +11,37 @@
 
 #include <mailreeve/util.h>
 
-struct mr_mark {
+struct mr_learn_mark {
 	uint64_t at;
 	uint64_t what;
 };
-struct mr_record {
+struct mr_learn_item {
 	uint64_t key[2];
-	struct mr_record *next; /* hash chain */
-	struct mr_record *older, *newer; /* by last touch */
-	struct mr_mark *mark;
+	struct mr_learn_item *next; /* hash chain */
+	struct mr_learn_item *older, *newer; /* by last touch */
+	struct mr_learn_mark *mark;
 	uint32_t marks, room;
 	uint64_t a, b; /* two numbers for the owner */
 };
-struct mr_table;
+struct mr_learn_table;
 
-int mr_table_new(size_t max, struct mr_table **out);
-void mr_table_free(struct mr_table *t);
+int mr_learn_table_new(size_t max, struct mr_learn_table **out);
+void mr_learn_table_free(struct mr_learn_table *t);
 /* 64 bits of a string, keyed by a secret of the table: nobody outside can make two collide. */
-uint64_t mr_table_hash(const struct mr_table *t, const void *p, size_t n);
+uint64_t mr_learn_table_hash(const struct mr_learn_table *t, const void *p, size_t n);
 /* Finds, or makes if `make`; NULL: not there, or no memory.  Touches it. */
-struct mr_record *mr_table_get(struct mr_table *t, const uint64_t key[2], bool make);
-void mr_table_drop(struct mr_table *t, struct mr_record *r);
-size_t mr_table_count(const struct mr_table *t);
-uint64_t mr_table_forgotten(const struct mr_table *t);
+struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2],
+					 bool make);
+void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r);
+size_t mr_learn_table_count(const struct mr_learn_table *t);
+uint64_t mr_learn_table_forgotten(const struct mr_learn_table *t);
 /* From the one touched last: NULL starts, NULL ends. */
-struct mr_record *mr_table_walk(const struct mr_table *t, struct mr_record *r);
+struct mr_learn_item *mr_learn_table_walk(const struct mr_learn_table *t, struct mr_learn_item *r);
 
-int mr_marks_add(struct mr_record *r, uint64_t at, uint64_t what);
+int mr_learn_marks_add(struct mr_learn_item *r, uint64_t at, uint64_t what);
 /* Drops marks with at <= limit. */
-void mr_marks_expire(struct mr_record *r, uint64_t limit);
-void mr_marks_remove(struct mr_record *r, uint64_t what);
-struct mr_mark *mr_marks_find(struct mr_record *r, uint64_t what);
+void mr_learn_marks_expire(struct mr_learn_item *r, uint64_t limit);
+void mr_learn_marks_remove(struct mr_learn_item *r, uint64_t what);
+struct mr_learn_mark *mr_learn_marks_find(struct mr_learn_item *r, uint64_t what);
 
 #endif

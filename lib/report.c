@@ -66,8 +66,7 @@ const char *mr_report_mode_name(enum mr_mode mode)
 	return mode == MR_MODE_OFF ? "off" : mode == MR_MODE_SHADOW ? "shadow" : "enforce";
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629: no surrogates, no overlong forms), or 0. */
-static size_t utf8_length(const unsigned char *s)
+size_t mr_report_utf8(const unsigned char *s, size_t n)
 {
 	static const struct {
 		unsigned char first, last, low, high;
@@ -81,8 +80,10 @@ static size_t utf8_length(const unsigned char *s)
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(forms); i++) {
-		if (*s < forms[i].first || *s > forms[i].last)
+		if (n == 0 || *s < forms[i].first || *s > forms[i].last)
 			continue;
+		if (forms[i].length > n)
+			return 0;
 		if (forms[i].length > 1 && (s[1] < forms[i].low || s[1] > forms[i].high))
 			return 0;
 		for (size_t j = 2; j < forms[i].length; j++)
@@ -97,24 +98,26 @@ json_t *mr_report_text(const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	_free_ char *clean = NULL;
-	size_t n = 0, length;
+	size_t n = 0, length, left;
 
 	if (!text)
 		return json_null();
-	clean = malloc(3 * strlen(text) + 1); /* a bad byte becomes the three of U+FFFD */
+	left = strlen(text);
+	clean = malloc(3 * left + 1); /* a bad byte becomes the three of U+FFFD */
 	if (!clean)
 		return NULL;
 	while (*s) {
-		length = utf8_length(s);
+		length = mr_report_utf8(s, left);
 		if (length) {
 			memcpy(clean + n, s, length);
 			n += length;
-			s += length;
 		} else {
 			memcpy(clean + n, "\xef\xbf\xbd", 3);
 			n += 3;
-			s++;
+			length = 1;
 		}
+		s += length;
+		left -= length;
 	}
 	return json_stringn_nocheck(clean, n);
 }

@@ -76,10 +76,10 @@ struct mr_index_block {
 };
 
 /*
- * The host table: the single addresses of those /24s.  A bucket is one cache line; an address lives in its own
- * bucket or in one of the MR_HOST_PROBES - 1 that follow (cyclically).  `more` is set where a
- * bucket overflowed, so a miss in a bucket without it is a miss.  A host that finds no room turns
- * its /24 to MR_INDEX_TRIE.
+ * The host table: the single addresses of those /24s.  A bucket is one cache line; an address lives
+ * in its own bucket or in one of the MR_HOST_PROBES - 1 that follow (cyclically).  `more` is set
+ * where a bucket overflowed, so a miss in a bucket without it is a miss.  A host that finds no room
+ * turns its /24 to MR_INDEX_TRIE.
  */
 #define MR_HOST_WAYS   10
 #define MR_HOST_PROBES 4

@@ -33,6 +33,12 @@ struct mr_learn_setup {
 	uint64_t ban_services; /* bits that a learned ban closes */
 };
 
+/* What a learned permit opens: permit { services }, else the services that name `permitted`.  Bits
+ * by service_id[position in policy->services]; NULL: by the position itself. */
+uint64_t mr_learn_permits(const struct mr_policy *p, const uint8_t *service_id);
+/* What a learned ban closes: ban { services }, else everything. */
+uint64_t mr_learn_bans(const struct mr_policy *p, const uint8_t *service_id);
+
 struct mr_learn_stats {
 	uint64_t events[4]; /* by enum mr_event_kind */
 	uint64_t permits, bans;

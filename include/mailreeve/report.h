@@ -30,6 +30,9 @@
 #include <mailreeve/config.h>
 #include <mailreeve/kernel.h>
 
+/* Length of the valid UTF-8 sequence at the head of n bytes (RFC 3629: no surrogates, no overlong
+ * forms), or 0. */
+size_t mr_report_utf8(const unsigned char *s, size_t n);
 /* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD.  NULL text gives null. */
 json_t *mr_report_text(const char *text);
 /* "2026-11-21T22:17:57.123Z"; milliseconds only if `ms`. */
