@@ -27,7 +27,10 @@ within() { # SECONDS COMMAND...
 	done
 }
 tries() { nsenter -t "$there" -n ./mrnet connect "$1" "$2" "$3" 1800 | cut -d' ' -f1; }
-gets() { [ "$(tries "$2" "$3" "$4")" = "$1" ]; }
+gets() { # WANTED SOURCE DESTINATION PORT
+	got=$(tries "$2" "$3" "$4")
+	[ "$got" = "$1" ] || { echo "$got" && return 1; }
+}
 ctl() { ./mailreeve --runtime-dir /run/mailreeve "$@"; }
 
 ./verify mailreeve.bpf.o || status=1
@@ -59,7 +62,8 @@ sleep 2 # duplicate address detection, where the kernel insists
 ./mailreeved -c inside.conf --runtime-dir /run/mailreeve --state-dir /tmp/state \
 	--pin-dir /run/mailreeve-bpf >/tmp/log 2>&1 &
 daemon=$!
-ok "the daemon guards the device" within 30 ctl status
+# status answers from the pins too: wait for the daemon's own answer
+ok "the daemon guards the device" within 30 sh -c "./mailreeve --runtime-dir /run/mailreeve status --json | grep -q '\"pid\"'"
 ok "attached natively" sh -c "./mailreeve --runtime-dir /run/mailreeve status --json | grep -q native"
 S=10.77.0.1
 S6=2001:db8:77::1
@@ -89,6 +93,8 @@ ok "VLAN: a denied source does not" gets timeout 198.51.100.66 10.80.0.1 25
 
 sed -i 's/deny 198/reject 198/' inside.conf
 ok "apply: a policy that rejects" ctl apply
+ctl detach >/dev/null # native to generic: not behind anybody's back
+ok "attach again" ctl attach
 ok "a reset gets out of a veth" gets reset 198.51.100.66 $S 25
 ok "undo" ctl undo
 ok "silent again" gets timeout 198.51.100.66 $S 25

@@ -28,4 +28,24 @@ ok "at once, long before any retransmission" test "${out#* }" -lt 500
 is "who is allowed still is" open "$(tries $STRANGER 25)"
 is "unmatched is silent" timeout "$(tries $STRANGER 587)"
 ok "rejects are counted" test "$(field '.services[] | select(.name == "smtp") | .packets.reject' stats)" -ge 2
+
+# a device that was attached natively, because nothing rejected
+stop_daemon
+ctl detach >/dev/null
+in_ns "$CLI" ip link set dev c0 xdp off
+sed -i 's/reject/deny/g' "$CONF"
+ok "a policy without rejects" daemon
+is "silent" timeout "$(tries $DENIED 25)"
+sed -i 's/deny 198/reject 198/' "$CONF"
+ok "apply one that rejects" ctl apply
+# from native to generic there is a gap, so that is not done behind anybody's back
+if [ "$(field '.devices[] | select(.name == "s0") | .reject_is_deny' status)" = true ]; then
+	is "said to be a deny, it is one" timeout "$(tries $DENIED 25)"
+	ok "and status says so" sh -c "'$MR_BUILD/mailreeve' --runtime-dir '$RUN' status | grep -i reject"
+	ok "detach" ctl detach
+	ok "attach" ctl attach
+fi
+is "a reset gets out" reset "$(tries $DENIED 25)"
+ok "undo" ctl undo
+is "silent again" timeout "$(tries $DENIED 25)"
 done_testing
