@@ -64,24 +64,47 @@ static __always_inline __u32 host_class(__u32 slot, const struct mr_gen *g, __u3
 	return MR_CLASS_MISS;
 }
 
+/*
+ * Has the host's bucket fetched while the index is: where both miss the caches, and with a million
+ * prefixes they do, one wait is for both.
+ */
+#define TOUCH_MIN 8192 /* buckets, 512 KiB: fewer stay in the second cache */
+static __always_inline void touch_host(__u32 slot, const struct mr_gen *g, __u32 addr)
+{
+	__u32 at = MR_HOST_BUCKET(addr, g->host_buckets);
+	const struct mr_host_bucket *b;
+	void *map;
+
+	if (g->host_buckets < TOUCH_MIN)
+		return;
+	map = bpf_map_lookup_elem(&hosts, &slot);
+	b = map ? bpf_map_lookup_elem(map, &at) : 0;
+	if (b)
+		(void)*(volatile const __u32 *)b->addr;
+}
+
 /* addr: host order */
 static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 {
 	const struct mr_gen *g = &state.gen[slot & 1];
 	const struct mr_index_block *block;
-	__u32 at = addr >> 14, class;
-	__u8 code;
+	__u32 net = addr >> 8, pack = g->index_pack & 3, at = MR_INDEX_BLOCK(net, pack), class;
+	__u32 code;
 	void *map;
 
 	if (!(g->flags & MR_GEN_INDEX4))
 		return trie_class4(slot, g, addr);
+	touch_host(slot, g, addr);
 	map = bpf_map_lookup_elem(&index4, &slot);
 	if (!map)
 		return MR_CLASS_NONE;
 	block = bpf_map_lookup_elem(map, &at);
 	if (!block)
 		return MR_CLASS_NONE;
-	code = block->code[addr >> 8 & (MR_INDEX_BLOCK_BYTES - 1)];
+	code = block->code[MR_INDEX_BYTE(net, pack)];
+	if (pack)
+		code = g->index_code[code >> MR_INDEX_SHIFT(net, pack) &
+				     ((1u << MR_INDEX_BITS(pack)) - 1) & (MR_INDEX_PACKED - 1)];
 	if (code < MR_INDEX_HOSTS)
 		return g->top4[code];
 	if (code < MR_INDEX_TRIE) {

@@ -90,8 +90,8 @@ struct {
 		});
 } trie6 SEC(".maps");
 
-/* IPv4 index: address >> 14 -> struct mr_index_block.  There if MR_GEN_INDEX4; its size is fixed,
- * so it is a plain array and its lookup is inlined. */
+/* IPv4 index: a block of /24s -> struct mr_index_block; which, and how many, by gen.index_pack.
+ * There if MR_GEN_INDEX4. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MR_SLOTS);
@@ -99,8 +99,8 @@ struct {
 	__array(
 		values, struct {
 			__uint(type, BPF_MAP_TYPE_ARRAY);
-			__uint(map_flags, BPF_F_MMAPABLE);
-			__uint(max_entries, MR_INDEX_BLOCKS);
+			__uint(map_flags, MR_INNER_ARRAY);
+			__uint(max_entries, 1);
 			__uint(key_size, sizeof(__u32));
 			__uint(value_size, sizeof(struct mr_index_block));
 		});

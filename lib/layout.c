@@ -9,11 +9,11 @@
 #include "layout_private.h"
 
 /*
- * From how many prefixes on `index auto` wants the index, 16 MiB a generation.  Measured: the trie
- * takes 29 ns at 10 prefixes, 71 at 1,000, 116 at 10,000, the index 10 to 14; a packet's whole way
- * about 290 (tests/bench/lookup.c).
+ * From how many prefixes on `index auto` wants the index, by the size it would have: 16, 8 or 4 MiB
+ * a generation.  Measured: the trie takes 29 ns at 10 prefixes, 71 at 1,000, 116 at 10,000, the
+ * index 10 to 14 (tests/bench/lookup.c).
  */
-#define INDEX_AUTO_MIN 1024
+static const size_t index_auto_min[MR_INDEX_PACK_MAX + 1] = { 1024, 256, 8 };
 /* From how many IPv6 prefixes on the tree is quicker than the trie; it costs next to nothing. */
 #define TREE6_AUTO_MIN 8
 
@@ -26,9 +26,15 @@ static void all_to_trie(uint8_t *bits, size_t n, size_t *count)
 static int plan4(const struct mr_image *i, enum mr_index_mode mode, struct mr_layout *l)
 {
 	struct layout_state *s = l->state;
+	int r;
 
-	if (i->n4 && (mode == MR_INDEX_ON || (mode == MR_INDEX_AUTO && i->n4 >= INDEX_AUTO_MIN)))
-		return mr_layout_index4_plan(i, l);
+	if (i->n4 && mode != MR_INDEX_OFF) {
+		r = mr_layout_index4_plan(i, l);
+		if (r < 0 || mode == MR_INDEX_ON || i->n4 >= index_auto_min[l->index_pack])
+			return r;
+		l->flags &= ~(uint32_t)(MR_GEN_INDEX4 | MR_GEN_HOSTS);
+		l->host_buckets = 0;
+	}
 	all_to_trie(s->trie4, i->n4, &l->trie4);
 	return 0;
 }

@@ -18,8 +18,14 @@
  * holds is wider than that, so the longest match of such an address is the one of the whole list.
  * A miss means the root's class.
  *
+ * A byte a /24 is 16 MiB, and most lookups then miss every cache.  But one list and one verdict
+ * need four codes only (root, listed, hosts within the root, ask the trie), and most policies no
+ * more than sixteen: two or four bits hold the place of a code in a small table, and the index is 4
+ * or 8 MiB.
+ *
  * Filled by plain writes in ascending order; zeroes stay untouched, so the class of the root is
- * number 0 of the top.  Called by mr_layout_plan() and by whoever fills a generation.
+ * number 0 of the top, and code 0 has place 0.  Called by mr_layout_plan() and by whoever fills a
+ * generation.
  */
 #include "layout_private.h"
 
@@ -35,6 +41,7 @@ struct index4 {
 	/* plan: /24s by class, whole and with hosts */
 	uint32_t *whole, *with_hosts;
 	size_t n_hosts;
+	unsigned int codes; /* codes that may be written, so far */
 	/* fill */
 	uint8_t *code; /* by /24 */
 	struct mr_host_bucket *buckets;
@@ -103,8 +110,17 @@ static int more_first(const void *a, const void *b)
 	return x->class < y->class ? -1 : x->class > y->class;
 }
 
+static void add_code(struct index4 *x, unsigned int code)
+{
+	if (x->codes < MR_INDEX_PACKED) {
+		x->layout->index_code[x->codes] = (uint8_t)code;
+		x->state->place[code] = (uint8_t)x->codes;
+	}
+	x->codes++;
+}
+
 /* Gives the codes first..end - 1 to the classes with the highest counts. */
-static int choose(const struct index4 *x, const uint32_t *count, uint8_t *code, unsigned int first,
+static int choose(struct index4 *x, const uint32_t *count, uint8_t *code, unsigned int first,
 		  unsigned int end)
 {
 	size_t classes = x->image->classes, n = 0;
@@ -119,8 +135,19 @@ static int choose(const struct index4 *x, const uint32_t *count, uint8_t *code, 
 	for (size_t k = 0; k < n && first < end; k++, first++) {
 		code[list[k].class] = (uint8_t)first;
 		x->layout->top4[first] = list[k].class;
+		add_code(x, first);
 	}
 	return 0;
+}
+
+/* The fewest bits that hold every code that may be written. */
+static void choose_pack(const struct index4 *x)
+{
+	unsigned int pack = MR_INDEX_PACK_MAX;
+
+	while (pack && x->codes > 1u << MR_INDEX_BITS(pack))
+		pack--;
+	x->layout->index_pack = (uint8_t)pack;
 }
 
 static int choose_codes(struct index4 *x)
@@ -134,10 +161,17 @@ static int choose_codes(struct index4 *x)
 	x->state->whole[root] = MR_INDEX_WHOLE;
 	x->layout->top4[MR_INDEX_WHOLE] = root;
 	x->whole[root] = 0;
+	add_code(x, MR_INDEX_WHOLE);
+	add_code(x, MR_INDEX_TRIE);
 	r = choose(x, x->whole, x->state->whole, MR_INDEX_WHOLE + 1, MR_INDEX_HOSTS);
 	if (r < 0)
 		return r;
-	return choose(x, x->with_hosts, x->state->hosts, MR_INDEX_HOSTS, MR_INDEX_HOSTS_TRIE);
+	r = choose(x, x->with_hosts, x->state->hosts, MR_INDEX_HOSTS, MR_INDEX_HOSTS_TRIE);
+	if (r < 0)
+		return r;
+	/* "hosts, then the trie" exists only beside more classes than can be packed */
+	choose_pack(x);
+	return 0;
 }
 
 /* --- second walk: what goes to the trie, how many hosts --------------------------------------- */
@@ -214,13 +248,38 @@ static bool put_host(struct index4 *x, uint32_t addr, uint16_t class)
 	return false;
 }
 
+/* One /24; what was there is zero. */
+static void put_code(struct index4 *x, uint32_t net, uint8_t place)
+{
+	unsigned int pack = x->layout->index_pack;
+
+	x->code[net >> pack] |= (uint8_t)(place << MR_INDEX_SHIFT(net, pack));
+}
+
+static void put_codes(struct index4 *x, uint32_t first, uint32_t last, uint8_t code)
+{
+	unsigned int pack = x->layout->index_pack, in_byte = 1u << pack;
+	uint8_t place = pack ? x->state->place[code] : code, byte = 0;
+
+	for (unsigned int k = 0; k < in_byte; k++)
+		byte |= (uint8_t)(place << k * MR_INDEX_BITS(pack));
+	for (; first <= last && first % in_byte; first++)
+		put_code(x, first, place);
+	if (first + in_byte <= last + 1) {
+		memset(x->code + (first >> pack), byte, (last + 1 - first) >> pack);
+		first += (last + 1 - first) & ~(in_byte - 1);
+	}
+	for (; first <= last; first++)
+		put_code(x, first, place);
+}
+
 static void fill_range(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover)
 {
 	struct index4 *x = userdata;
 	uint8_t code = x->state->whole[cover_class(x, cover)];
 
 	if (code)
-		memset(x->code + first, code, last - first + 1);
+		put_codes(x, (uint32_t)first, (uint32_t)last, code);
 }
 
 /* Every address that the prefixes from..to - 1 hold, with the class of its longest.  False: one
@@ -252,14 +311,15 @@ static bool put_hosts(struct index4 *x, size_t from, size_t to)
 static void fill_cell(void *userdata, uint64_t cell, mr_layout_cover cover, size_t from, size_t to)
 {
 	struct index4 *x = userdata;
+	uint8_t code = MR_INDEX_TRIE;
 
-	x->code[cell] = MR_INDEX_TRIE;
-	if (!hosts_in(x->image, from, to))
-		return;
-	if (put_hosts(x, from, to))
-		x->code[cell] = x->state->hosts[cover_class(x, cover)];
-	else /* those put in before are not asked for and do no harm */
-		to_trie(x, cover, from, to);
+	if (hosts_in(x->image, from, to)) {
+		if (put_hosts(x, from, to))
+			code = x->state->hosts[cover_class(x, cover)];
+		else /* those put in before are not asked for and do no harm */
+			to_trie(x, cover, from, to);
+	}
+	put_codes(x, (uint32_t)cell, (uint32_t)cell, code);
 }
 
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,

@@ -30,6 +30,7 @@ struct layout_state {
 	uint8_t *trie4, *trie6; /* bit by entry of the image: it goes to the trie */
 	/* index codes by class: for whole /24s, and for those with hosts */
 	uint8_t whole[MR_CLASSES_MAX], hosts[MR_CLASSES_MAX];
+	uint8_t place[256]; /* by index code: its place in the layout's index_code */
 };
 static inline bool layout_marked(const uint8_t *bits, size_t entry)
 {

@@ -71,6 +71,17 @@ enum mr_action {
 #define MR_INDEX_HOSTS_TRIE  254
 #define MR_INDEX_TRIE	     255
 #define MR_INDEX_TOPS	     254
+/*
+ * A policy with few classes needs few of these codes, and a smaller index misses the caches less
+ * often.  So 1, 2 or 4 codes share a byte, MR_INDEX_BITS each, the first /24 lowest; what is stored
+ * is then the place of the code in gen.index_code.  Only as many blocks as that takes are used.
+ */
+#define MR_INDEX_PACK_MAX 2 /* log2 of the codes in a byte */
+#define MR_INDEX_BITS(pack) (8u >> (pack))
+#define MR_INDEX_PACKED	  16 /* codes at most where more than one shares a byte */
+#define MR_INDEX_BYTE(net, pack)  (((net) >> (pack)) & (MR_INDEX_BLOCK_BYTES - 1))
+#define MR_INDEX_BLOCK(net, pack) ((net) >> ((pack) + 6)) /* net: address >> 8 */
+#define MR_INDEX_SHIFT(net, pack) (((net) & ((1u << (pack)) - 1)) * MR_INDEX_BITS(pack))
 struct mr_index_block {
 	__u8 code[MR_INDEX_BLOCK_BYTES];
 };
@@ -170,6 +181,9 @@ struct mr_gen {
 	__u32 tree6_nodes;
 	__u32 tree6_depth;
 	__u32 host6_buckets;
+	__u32 index_pack; /* log2 of the codes in a byte of the index */
+	__u32 pad;
+	__u8 index_code[MR_INDEX_PACKED]; /* used unless index_pack is 0 */
 	__u64 ban_mask6[2]; /* network order halves: the part of an IPv6 address that is a key */
 	__u64 permit_mask6[2];
 	__u16 top4[256];

@@ -64,12 +64,14 @@ struct mr_layout {
 	size_t tree6_values; /* in u32: a multiple of MR_TREE6_VALUES */
 	size_t trie4, trie6; /* entries that go to the tries */
 	uint16_t top4[256];
+	uint8_t index_pack; /* as in struct mr_gen */
+	uint8_t index_code[MR_INDEX_PACKED];
 	void *state; /* private to layout.c */
 };
 /* index: MR_INDEX_OFF means the tries alone, for both families. */
 int mr_layout_plan(const struct mr_image *i, enum mr_index_mode mode, struct mr_layout *out);
 void mr_layout_clear(struct mr_layout *l);
-/* blocks: MR_INDEX_BLOCKS, zeroed; buckets: l->host_buckets, zeroed.  May move hosts to the trie:
+/* blocks: MR_INDEX_BLOCKS >> l->index_pack, zeroed; buckets: l->host_buckets, zeroed.  May move hosts to the trie:
  * call before mr_layout_trie4, and before trusting l->trie4. */
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,
 		     struct mr_host_bucket *buckets);

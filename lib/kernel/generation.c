@@ -168,16 +168,17 @@ static int fill_cells(struct fill *f)
 static int fill_index(struct fill *f)
 {
 	size_t buckets = f->layout.flags & MR_GEN_HOSTS ? f->layout.host_buckets : 0;
+	size_t blocks = MR_INDEX_BLOCKS >> f->layout.index_pack;
 	void *index = NULL, *hosts = NULL;
 	int r;
 
 	if (!(f->layout.flags & MR_GEN_INDEX4))
 		return 0;
-	r = inner_create(f, MR_INNER_INDEX4, MR_INDEX_BLOCKS);
+	r = inner_create(f, MR_INNER_INDEX4, blocks);
 	if (r == 0 && buckets)
 		r = inner_create(f, MR_INNER_HOSTS, buckets);
 	if (r == 0)
-		r = inner_map(f, MR_INNER_INDEX4, MR_INDEX_BLOCKS, &index);
+		r = inner_map(f, MR_INNER_INDEX4, blocks, &index);
 	if (r == 0 && buckets)
 		r = inner_map(f, MR_INNER_HOSTS, buckets, &hosts);
 	if (r == 0) {
@@ -185,7 +186,7 @@ static int fill_index(struct fill *f)
 		if (r < 0)
 			fill_error(f, r, MR_INNER_INDEX4, "lay out the map");
 	}
-	inner_unmap(f, MR_INNER_INDEX4, MR_INDEX_BLOCKS, index);
+	inner_unmap(f, MR_INNER_INDEX4, blocks, index);
 	inner_unmap(f, MR_INNER_HOSTS, buckets, hosts);
 	return r;
 }
@@ -389,6 +390,8 @@ static int fill_head(struct fill *f)
 	prefix_mask(spec->policy->ban.ipv6_prefix, g->ban_mask6);
 	prefix_mask(spec->policy->permit.ipv6_prefix, g->permit_mask6);
 	memcpy(g->top4, l->top4, sizeof(g->top4));
+	g->index_pack = l->index_pack;
+	memcpy(g->index_code, l->index_code, sizeof(g->index_code));
 	if (spec->rule_counter)
 		memcpy(g->rule_counter, spec->rule_counter, sizeof(g->rule_counter));
 	head_services(f, g);

@@ -228,6 +228,8 @@ static int load(struct lookup *x, const struct bench_list *l, enum mr_index_mode
 	g->host6_buckets = (uint32_t)x->layout.host6_buckets;
 	g->tree6_nodes = (uint32_t)x->layout.tree6_nodes;
 	memcpy(g->top4, x->layout.top4, sizeof(g->top4));
+	g->index_pack = x->layout.index_pack;
+	memcpy(g->index_code, x->layout.index_code, sizeof(g->index_code));
 	return 0;
 }
 

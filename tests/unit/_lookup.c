@@ -139,12 +139,16 @@ static bool host6(const struct laid_out *x, uint32_t range, uint64_t lo, uint32_
 
 static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 {
-	uint32_t addr = mr_addr_v4(a), class;
+	uint32_t addr = mr_addr_v4(a), class, net, pack = x->l.index_pack;
 	uint8_t code;
 
 	if (!(x->l.flags & MR_GEN_INDEX4))
 		return trie4(x, a);
-	code = x->index[addr >> 14].code[addr >> 8 & 63];
+	net = addr >> 8;
+	code = x->index[MR_INDEX_BLOCK(net, pack)].code[MR_INDEX_BYTE(net, pack)];
+	if (pack)
+		code = x->l.index_code[code >> MR_INDEX_SHIFT(net, pack) &
+				       ((1u << MR_INDEX_BITS(pack)) - 1)];
 	if (code < MR_INDEX_HOSTS)
 		return x->l.top4[code];
 	if (code < MR_INDEX_TRIE) {

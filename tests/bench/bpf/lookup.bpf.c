@@ -72,8 +72,8 @@ static __always_inline __u32 class_by_hash(__u32 slot, __u32 addr)
 {
 	const struct mr_gen *g = &state.gen[slot & 1];
 	const struct mr_index_block *block;
-	__u32 at = addr >> 14, *class;
-	__u8 code;
+	__u32 net = addr >> 8, pack = g->index_pack & 3, at = MR_INDEX_BLOCK(net, pack), *class;
+	__u32 code;
 	void *map;
 
 	map = bpf_map_lookup_elem(&index4, &slot);
@@ -82,7 +82,10 @@ static __always_inline __u32 class_by_hash(__u32 slot, __u32 addr)
 	block = bpf_map_lookup_elem(map, &at);
 	if (!block)
 		return MR_CLASS_NONE;
-	code = block->code[addr >> 8 & (MR_INDEX_BLOCK_BYTES - 1)];
+	code = block->code[MR_INDEX_BYTE(net, pack)];
+	if (pack)
+		code = g->index_code[code >> MR_INDEX_SHIFT(net, pack) &
+				     ((1u << MR_INDEX_BITS(pack)) - 1) & (MR_INDEX_PACKED - 1)];
 	if (code < MR_INDEX_HOSTS)
 		return g->top4[code];
 	if (code < MR_INDEX_TRIE) {
