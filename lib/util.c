@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 int mr_error(struct mr_error *e, int r, const char *fmt, ...)
@@ -48,6 +51,29 @@ int mr_grow(void *array, size_t *allocated, size_t n, size_t size)
 	return 0;
 }
 
+/*
+ * A named pipe or a device keeps its reader for as long as nobody writes: refused.  What has no
+ * name in a file system was given to us open (<(…), a here-document): its writer is at work.
+ */
+static int read_kind(int fd, const struct stat *st)
+{
+	struct statfs fs;
+
+	if (S_ISDIR(st->st_mode))
+		return -EISDIR;
+	if (S_ISREG(st->st_mode))
+		return 0;
+	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3))
+		return 0; /* /dev/null, an empty file */
+	if (!S_ISFIFO(st->st_mode))
+		return -EINVAL;
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != PIPEFS_MAGIC)
+		return -EINVAL;
+	return fcntl(fd, F_SETFL, 0) < 0 ? -errno : 0;
+}
+
 int mr_read_file(const char *path, size_t max, char **data, size_t *len)
 {
 	_close_ int fd = -EBADF;
@@ -56,13 +82,14 @@ int mr_read_file(const char *path, size_t max, char **data, size_t *len)
 	struct stat st;
 	ssize_t r;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
+	r = read_kind(fd, &st);
+	if (r < 0)
+		return (int)r;
 	if (S_ISREG(st.st_mode) && (size_t)st.st_size > max)
 		return -EFBIG;
 	for (;;) {

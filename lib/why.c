@@ -59,6 +59,8 @@ static json_t *why_set(const struct mr_why_query *q, const struct mr_rule *r)
 	if (!r || r->source.kind != MR_SOURCE_SET)
 		return json_null();
 	set = &p->sets[r->source.set];
+	if (!set->name) /* a literal: the rule's own text says it all */
+		return json_null();
 	if (!mr_set_find(&set->set, &q->address, &prefix, &file, &line))
 		return json_null();
 	return json_pack("{s:o,s:o,s:i,s:s}", "name", mr_report_text(set->name), "file",

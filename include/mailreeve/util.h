@@ -74,7 +74,8 @@ int mr_error(struct mr_error *e, int r, const char *fmt, ...) _printf_(3, 4);
 /* Grows *array (element size `size`) so that index n fits, doubling; *allocated counts elements. */
 int mr_grow(void *array, size_t *allocated, size_t n, size_t size);
 
-/* The whole of a file, NUL-terminated behind *len.  -EFBIG above `max` bytes. */
+/* The whole of a file, NUL-terminated behind *len.  -EFBIG above `max` bytes, -EINVAL for a named
+ * pipe or a device, which could keep us for ever. */
 int mr_read_file(const char *path, size_t max, char **data, size_t *len);
 /* Atomic: temporary file beside it, fsync, rename, fsync of the directory. */
 int mr_write_file(const char *path, const void *data, size_t len, unsigned int mode);

@@ -389,6 +389,7 @@ int mr_parse_add_file(struct mr_parser *p, const char *path, uint16_t *out)
 /* An unreadable file is an error at the token that names it; the main file has none to be at. */
 static int unreadable(struct mr_parser *p, const char *path, const struct mr_token *named_by, int r)
 {
+	const char *reason = r == -EINVAL ? "it is no regular file" : strerror(-r);
 	struct mr_spot s = { .path = path };
 
 	if (r == -ENOMEM)
@@ -398,13 +399,13 @@ static int unreadable(struct mr_parser *p, const char *path, const struct mr_tok
 			      r == -EFBIG
 				      ? "4 MiB are the most: long lists belong into a set's file"
 				      : NULL,
-			      "cannot read %s: %s", path, strerror(-r));
+			      "cannot read %s: %s", path, reason);
 		return 0;
 	}
 	mr_findings_add(p->findings, MR_ERROR, &s,
 			r == -EFBIG ? "4 MiB are the most: long lists belong into a set's file"
 				    : NULL,
-			"cannot read the configuration: %s", strerror(-r));
+			"cannot read the configuration: %s", reason);
 	return r;
 }
 

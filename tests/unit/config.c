@@ -310,9 +310,53 @@ static void test_unreadable(void **state)
 	assert_int_equal(mr_config_load("/nowhere/m.conf", NULL, NULL, &f, &p), -ENOENT);
 	assert_int_equal(f.errors, 1);
 	assert_int_equal(mr_config_load("/", NULL, NULL, &f, &p), -EISDIR);
-	assert_int_equal(mr_config_load("/dev/zero", NULL, NULL, &f, &p), -EFBIG);
+	assert_int_equal(mr_config_load("/dev/zero", NULL, NULL, &f, &p), -EINVAL);
 	assert_null(p);
 	mr_findings_clear(&f);
+	assert_int_equal(mr_config_load("/dev/null", NULL, NULL, &f, &p), 0);
+	mr_policy_free(p);
+	mr_findings_clear(&f);
+}
+
+/* A pipe that nobody writes must not keep the reader; one that was opened for us is read. */
+static void test_pipes(void **state)
+{
+	static const char text[] = "service smtp { allow any; }\n";
+	char path[64], fifo[64], dir[] = "/tmp/mr-config-XXXXXX";
+	struct mr_findings f = { 0 };
+	struct mr_policy *p = NULL;
+	struct load l;
+	int ends[2];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	alarm(10);
+	assert_int_equal(mr_config_load(fifo, NULL, NULL, &f, &p), -EINVAL);
+	assert_int_equal(f.errors, 1);
+	mr_findings_clear(&f);
+	snprintf(path, sizeof(path), "%s/m.conf", dir);
+	l = (struct load){ 0 };
+	add_file(&l, path, "include \"fifo\";", 15);
+	l.files.frozen = false;
+	assert_int_equal(mr_config_load(path, &l.files, NULL, &f, &p), -EINVAL);
+	assert_non_null(strstr(f.list[0].message, "it is no regular file"));
+	mr_findings_clear(&f);
+	mr_files_clear(&l.files);
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], text, sizeof(text) - 1), sizeof(text) - 1);
+	close(ends[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	assert_int_equal(mr_config_load(path, NULL, NULL, &f, &p), 0);
+	assert_int_equal(p->n_services, 1);
+	alarm(0);
+	close(ends[0]);
+	mr_policy_free(p);
+	mr_findings_clear(&f);
+	unlink(fifo);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void test_json(void **state)
@@ -493,9 +537,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostile),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_policy),	    cmocka_unit_test(test_snapshot),
-		cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_glob),
-		cmocka_unit_test(test_json),	    cmocka_unit_test(test_check_image),
-		cmocka_unit_test(test_list_pieces), cmocka_unit_test(test_list_lines),
+		cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_pipes),
+		cmocka_unit_test(test_glob),	    cmocka_unit_test(test_json),
+		cmocka_unit_test(test_check_image), cmocka_unit_test(test_list_pieces),
+		cmocka_unit_test(test_list_lines),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -217,8 +217,7 @@ static void test_entries(void **state)
 	"{\"address\":\"198.51.100.7\",\"service\":\"submission\",\"port\":587," \
 	"\"layer\":\"packet\",\"verdict\":\"allow\",\"enforced\":false," \
 	"\"rule\":{\"file\":\"test.conf\",\"line\":21,\"text\":\"allow … users\"}," \
-	"\"global_rule\":null,\"set\":{\"name\":null,\"file\":\"test.conf\",\"line\":33," \
-	"\"prefix\":\"198.51.100.0/24\"},\"entry\":null,\"login\":{" \
+	"\"global_rule\":null,\"set\":null,\"entry\":null,\"login\":{" \
 	"\"users\":[\"support\",\"webmaster\"],\"names\":null,\"noauth\":false," \
 	"\"passed_over\":[{\"file\":\"test.conf\",\"line\":20,\"text\":\"deny … users\"}]"
 
