@@ -53,8 +53,17 @@ struct mr_format {
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };
 /* one of each file of lib/format/ */
+extern const struct mr_format mr_format_courier;
+extern const struct mr_format mr_format_cyrus;
 extern const struct mr_format mr_format_dovecot;
+extern const struct mr_format mr_format_exim;
+extern const struct mr_format mr_format_nginx;
+extern const struct mr_format mr_format_opensmtpd;
+extern const struct mr_format mr_format_perdition;
 extern const struct mr_format mr_format_postfix;
+extern const struct mr_format mr_format_sendmail;
+extern const struct mr_format mr_format_uw;
+extern const struct mr_format mr_format_vpopmail;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
 
@@ -115,6 +124,22 @@ bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run);
 /* A literal address as the whole of s: 192.0.2.1, 2001:db8::1, IPv6:…, ::ffff:a.b.c.d (unmapped).
  */
 bool mr_str_addr(struct mr_str s, struct mr_addr *out);
+/* The first (last) occurrence of lit: what stands before and behind it; s is not moved. */
+bool mr_find(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind);
+bool mr_find_last(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind);
+/* As mr_find, and lit stands nowhere else in s: one reading only. */
+bool mr_find_only(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind);
+/* "NAME [ADDR]", "NAME[ADDR]" or "[ADDR]" at the left, or as the whole of s; NAME is a host name.
+ */
+bool mr_cut_host(struct mr_str *s, struct mr_addr *a);
+bool mr_str_host(struct mr_str s, struct mr_addr *a);
+/* Text of a client that stands left of the address that is read.  A line that syslog cut short
+ * could end where the client wants it to; no line is so short that this much text fills it. */
+#define MR_CLIENT_TEXT_MAX 255 /* bytes */
+/* Fills *out (count 1, no session) and answers MR_PARSE_EVENT. */
+enum mr_parse mr_take(struct mr_event *out, const char *format, enum mr_event_kind kind,
+		      enum mr_family family, const struct mr_addr *a, struct mr_str user,
+		      const char *what);
 static inline bool mr_str_is(struct mr_str s, const char *lit)
 {
 	return strlen(lit) == s.n && (s.n == 0 || memcmp(s.p, lit, s.n) == 0);

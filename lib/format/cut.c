@@ -80,3 +80,83 @@ bool mr_str_addr(struct mr_str s, struct mr_addr *out)
 		MR_CUT(&s, "IPV6:");
 	return mr_addr_parse(s.p, s.n, out) == 0;
 }
+
+bool mr_find(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind)
+{
+	size_t n = strlen(lit);
+	const char *q = s.n >= n ? memmem(s.p, s.n, lit, n) : NULL;
+
+	if (!q)
+		return false;
+	*before = (struct mr_str){ s.p, (size_t)(q - s.p) };
+	*behind = (struct mr_str){ q + n, s.n - before->n - n };
+	return true;
+}
+
+bool mr_find_last(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind)
+{
+	size_t n = strlen(lit);
+
+	/* the literal's last byte is looked for, so that a line is walked once for each such byte
+	 */
+	for (size_t end = s.n; end >= n; end--) {
+		const char *q = memrchr(s.p, lit[n - 1], end);
+
+		if (!q || (size_t)(q - s.p) + 1 < n)
+			return false;
+		end = (size_t)(q - s.p) + 1;
+		if (memcmp(q + 1 - n, lit, n) == 0) {
+			*before = (struct mr_str){ s.p, end - n };
+			*behind = (struct mr_str){ q + 1, s.n - end };
+			return true;
+		}
+	}
+	return false;
+}
+
+bool mr_find_only(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind)
+{
+	struct mr_str b, r, x;
+
+	if (!mr_find(s, lit, &b, &r) || mr_find(r, lit, &x, &x))
+		return false;
+	*before = b;
+	*behind = r;
+	return true;
+}
+
+bool mr_cut_host(struct mr_str *s, struct mr_addr *a)
+{
+	struct mr_str t = *s, name, addr;
+
+	if (mr_cut_class(&t, MR_CLASS_WORD, &name))
+		MR_CUT(&t, " ");
+	if (!MR_CUT(&t, "[") || !mr_cut_to(&t, ']', &addr) || !mr_str_addr(addr, a))
+		return false;
+	*s = t;
+	return true;
+}
+
+bool mr_str_host(struct mr_str s, struct mr_addr *a)
+{
+	struct mr_addr x;
+
+	if (!mr_cut_host(&s, &x) || s.n)
+		return false;
+	*a = x;
+	return true;
+}
+
+enum mr_parse mr_take(struct mr_event *out, const char *format, enum mr_event_kind kind,
+		      enum mr_family family, const struct mr_addr *a, struct mr_str user,
+		      const char *what)
+{
+	*out = (struct mr_event){ .kind = kind,
+				  .family = family,
+				  .addr = *a,
+				  .user = user,
+				  .format = format,
+				  .what = what,
+				  .count = 1 };
+	return MR_PARSE_EVENT;
+}

@@ -443,7 +443,7 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 
 		return parse_mail_process(whole, family, j, out);
 	}
-	return MR_PARSE_NOTHING;
+	return MR_PARSE_NOT_MINE; /* "imap[pid]: …" is Cyrus */
 }
 
 static const char *const programs[] = { "dovecot",	    "imap-login",	 "pop3-login",

@@ -8,9 +8,9 @@
 #include <mailreeve/format.h>
 
 const struct mr_format *const mr_formats[] = {
-	&mr_format_dovecot,
-	&mr_format_postfix,
-	NULL,
+	&mr_format_dovecot,  &mr_format_postfix, &mr_format_courier,   &mr_format_cyrus,
+	&mr_format_exim,     &mr_format_nginx,	 &mr_format_opensmtpd, &mr_format_perdition,
+	&mr_format_sendmail, &mr_format_uw,	 &mr_format_vpopmail,  NULL,
 };
 
 const struct mr_format *mr_format_find(const char *name)

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * uw.c - the University of Washington's imapd and ipop3d, and Panda IMAP.
+ *
+ *   Login|Authenticated|Auth|APOP user=U host=[NAME ][A]                   login
+ *   Login failed user=U auth=X host=[NAME ][A]                             failure
+ *   AUTHENTICATE MECH failure host=[NAME ][A]                              failure
+ *   Login excessive login failures user=U auth=X host=…                    abuse
+ *   Logout|Autologout|Killed…|Command stream end of file, … user=U host=…  logout
+ *
+ * The verdict stands at the left, the address at the right: the last ` host=` of the line, and it
+ * must run to the end.  U lies between and is not looked into.  Never allocates.
+ */
+#include <mailreeve/format.h>
+
+static const char NAME[] = "uw";
+
+static enum mr_family family_of(struct mr_str p)
+{
+	if (mr_str_is(p, "imapd") || mr_str_is(p, "imapsd") || mr_str_is(p, "imaps") ||
+	    mr_str_is(p, "imap"))
+		return MR_FAMILY_IMAP;
+	if (mr_str_is(p, "ipop3d") || mr_str_is(p, "ipop3sd") || mr_str_is(p, "ipop2d") ||
+	    mr_str_is(p, "ipop3"))
+		return MR_FAMILY_POP3;
+	return MR_FAMILY_NONE;
+}
+
+static bool read_host(struct mr_str s, struct mr_str *before, struct mr_addr *a)
+{
+	struct mr_str head, host, counts, nmsgs;
+
+	/* pop: " nmsgs=3/3", logout of pop: " ndele=0" and the like */
+	while (!(s.n && s.p[s.n - 1] == ']')) {
+		uint64_t n;
+
+		if (!mr_trim_from(&s, ' ', &counts))
+			return false;
+		if (counts.n == 0)
+			continue;
+		if (!mr_cut_class(&counts, MR_CLASS_WORD, &nmsgs) || !MR_CUT(&counts, "=") ||
+		    !mr_cut_number(&counts, &n) ||
+		    (MR_CUT(&counts, "/") && !mr_cut_number(&counts, &n)) || counts.n)
+			return false;
+	}
+	if (!mr_find_last(s, " host=", &head, &host) || head.n > MR_CLIENT_TEXT_MAX ||
+	    !mr_str_host(host, a))
+		return false;
+	*before = head;
+	return true;
+}
+
+static enum mr_parse parse(struct mr_str s, enum mr_event_kind kind, enum mr_family family,
+			   const char *what, struct mr_event *out)
+{
+	struct mr_str user, x;
+	struct mr_addr a;
+
+	if (!read_host(s, &user, &a))
+		return MR_PARSE_LOST;
+	if (kind != MR_EV_LOGIN)
+		mr_find_last(user, " auth=", &user, &x);
+	if (user.n == 0 && kind == MR_EV_LOGIN)
+		return MR_PARSE_NOTHING;
+	return mr_take(out, NAME, kind, family, &a, user, what);
+}
+
+static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
+{
+	static const char *const logins[] = { "Login user=", "Authenticated user=", "Auth user=",
+					      "APOP user=" };
+	static const char *const logouts[] = {
+		"Logout user=", "Autologout user=",
+		"Command stream end of file, while reading line user="
+	};
+	struct mr_str s = l->message, mech, before;
+	enum mr_family family = family_of(l->program);
+	const struct mr_str nobody = { 0 };
+	struct mr_addr a;
+
+	(void)j;
+	if (family == MR_FAMILY_NONE)
+		return MR_PARSE_NOT_MINE;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(logins); i++)
+		if (mr_cut(&s, logins[i], strlen(logins[i])))
+			return parse(s, MR_EV_LOGIN, family, "login", out);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(logouts); i++)
+		if (mr_cut(&s, logouts[i], strlen(logouts[i])))
+			return parse(s, MR_EV_LOGOUT, family, "logout", out);
+	if (MR_CUT(&s, "Login failed user="))
+		return parse(s, MR_EV_FAILURE, family, "auth failed", out);
+	if (MR_CUT(&s, "Login excessive login failures user="))
+		return parse(s, MR_EV_ABUSE, family, "too many failures", out);
+	if (MR_CUT(&s, "AUTHENTICATE ") && mr_cut_class(&s, MR_CLASS_WORD, &mech) &&
+	    MR_CUT(&s, " failure")) {
+		if (!read_host(s, &before, &a) || before.n)
+			return MR_PARSE_LOST;
+		return mr_take(out, NAME, MR_EV_FAILURE, family, &a, nobody, "auth failed");
+	}
+	return MR_PARSE_NOT_MINE;
+}
+
+static const char *const programs[] = { "imapd", "ipop3d", "imapsd", "ipop3sd", NULL };
+const struct mr_format mr_format_uw = {
+	.name = NAME,
+	.programs = programs,
+	.parse = uw_parse,
+};
