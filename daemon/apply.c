@@ -20,47 +20,7 @@ static void job_prepared(void *arg);
 static void job_loaded(void *arg);
 static void job_kept(void *arg);
 
-/* --- lives and jobs --------------------------------------------------------------------------- */
-
-struct mr_live *mr_live_new(void)
-{
-	return calloc(1, sizeof(struct mr_live));
-}
-
-void mr_live_free(struct mr_live *l)
-{
-	if (!l)
-		return;
-	mr_policy_free(l->policy);
-	mr_host_free(l->host);
-	free(l->service_id);
-	free(l->rule_counter);
-	json_decref(l->json);
-	free(l);
-}
-
-void mr_job_free(struct mr_job *j)
-{
-	if (!j)
-		return;
-	if (!j->borrowed)
-		mr_live_free(j->live);
-	mr_host_free(j->host);
-	mr_files_clear(&j->files);
-	mr_findings_clear(&j->findings);
-	mr_image_free(j->image);
-	json_decref(j->json);
-	free(j->json_text);
-	free(j->policy_config);
-	free(j->why);
-	free(j->rule_counter);
-	free(j->service_id);
-	free(j->fresh);
-	free(j->ids_text);
-	free(j->state_error);
-	free(j->text);
-	free(j);
-}
+/* --- the queue ------------------------------------------------------------------------------- */
 
 static void answer(struct mr_job *j, const char *error, const char *message)
 {
@@ -82,30 +42,6 @@ void mr_jobs_clear(struct mr_manager *m)
 		mr_job_free(j);
 	}
 }
-
-json_t *mr_job_summary(const struct mr_job *j)
-{
-	json_t *risks = json_array(), *notes = json_array();
-
-	for (size_t i = 0; i < j->findings.n; i++) {
-		const struct mr_finding *f = &j->findings.list[i];
-
-		if (f->grade != MR_ERROR)
-			json_array_append_new(f->grade == MR_RISK ? risks : notes,
-					      mr_report_finding(f));
-	}
-	return json_pack("{s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:b,s:o,s:o,s:o}", "generation",
-			 (json_int_t)j->generation, "seconds", j->seconds, "prefixes4",
-			 (json_int_t)j->prefixes4, "prefixes6", (json_int_t)j->prefixes6, "classes",
-			 (json_int_t)j->classes, "rules", (json_int_t)j->live->policy->n_numbered,
-			 "services",
-			 (json_int_t)json_array_size(json_object_get(j->live->json, "services")),
-			 "changed", j->changed, "confirm",
-			 j->confirm_us ? json_real((double)j->confirm_us / 1e6) : json_null(),
-			 "risks", risks, "notes", notes);
-}
-
-/* --- the queue -------------------------------------------------------------------------------- */
 
 static bool by_hand(enum mr_job_kind kind)
 {
@@ -213,8 +149,9 @@ static void start_failed(struct mr_job *j, const char *text)
 
 	m->config_error = j->why ? MR_TAKE_PTR(j->why) : strdup(text);
 	mr_log_with(&m->log, LOG_ERR,
-		    ({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }), "%s%s%s",
-		    m->config_error ? m->config_error : text, m->config_error ? "\n" : "", text);
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
+		    "%s%s%s", m->config_error ? m->config_error : text, m->config_error ? "\n" : "",
+		    text);
 	job_end(j);
 }
 
@@ -231,7 +168,7 @@ static void job_failed(struct mr_job *j)
 		return;
 	}
 	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_CRIT : LOG_ERR,
-		    ({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
 		    "%s failed, the policy in force stays:\n%s", what(j), text);
 	if (j->kind == MR_JOB_APPLY && strcmp(name, MR_BUS_ERROR_CONFIG) == 0) {
 		free(m->config_error);
@@ -279,7 +216,7 @@ static void roll_back_to_nothing(struct mr_job *j)
 	mr_devices_reconcile(m, true);
 	mr_log_with(
 		&m->log, LOG_WARNING,
-		({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }, { "MAILREEVE_JOB", what(j) }),
+		MR_FIELDS({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }, { "MAILREEVE_JOB", what(j) }),
 		"the policy was not confirmed, and there was none before it: detached, UNGUARDED");
 	j->flipped = true;
 	answer(j, NULL, NULL);
@@ -394,86 +331,7 @@ static void jobs_next(struct mr_manager *m)
 	begin(m->job);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------- */
-
-static int number_services(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	const struct mr_policy *p = j->live->policy;
-	uint64_t held = mr_entries_held(m);
-	const struct mr_live *lives[] = { m->active, m->previous };
-
-	for (size_t i = 0; i < MR_ARRAY_SIZE(lives); i++)
-		for (size_t s = 0; lives[i] && s < lives[i]->policy->n_services; s++)
-			if (lives[i]->service_id[s] < MR_SERVICES_MAX)
-				held |= 1ull << lives[i]->service_id[s];
-	for (size_t s = 0; s < p->n_services; s++) {
-		int id = mr_ids_find_service(m->ids, p->services[s].name);
-
-		if (id >= 0)
-			held |= 1ull << id;
-	}
-	j->service_id = malloc(p->n_services + 1);
-	if (!j->service_id)
-		return -ENOMEM;
-	memset(j->service_id, 0xff, p->n_services + 1);
-	for (size_t s = 0; s < p->n_services; s++) {
-		int r;
-
-		if (p->services[s].mode == MR_MODE_OFF)
-			continue;
-		r = mr_ids_service(m->ids, p->services[s].name, held, &j->service_id[s]);
-		if (r < 0)
-			return r;
-		held |= 1ull << j->service_id[s];
-	}
-	for (size_t c = 0; c < j->image->columns; c++)
-		j->spec.service_id[c] = j->service_id[j->image->service[c] - p->services];
-	return 0;
-}
-
-static int number_rules(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	const uint16_t *keep[2];
-	size_t n_keep[2], keeps = 0;
-	const struct mr_live *lives[] = { m->active, m->previous };
-
-	j->rule_counter = calloc(MR_RULES_MAX + 1, sizeof(*j->rule_counter));
-	j->fresh = calloc(1, MR_COUNTERS_MAX);
-	if (!j->rule_counter || !j->fresh)
-		return -ENOMEM;
-	for (size_t i = 0; i < MR_ARRAY_SIZE(lives); i++) {
-		if (!lives[i])
-			continue;
-		keep[keeps] = lives[i]->rule_counter;
-		n_keep[keeps++] = lives[i]->policy->n_numbered;
-	}
-	return mr_ids_counters(m->ids, j->live->policy, j->generation, keep, n_keep, keeps,
-			       j->rule_counter, j->fresh);
-}
-
-static int number(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	int r;
-
-	j->generation = ++m->generations;
-	r = number_services(j);
-	if (r == 0)
-		r = number_rules(j);
-	if (r < 0)
-		return r;
-	j->spec.policy = j->live->policy;
-	j->spec.image = j->image;
-	j->spec.number = j->generation;
-	j->spec.rule_counter = j->rule_counter;
-	if (mr_ids_changes(m->ids) != m->ids_saved) {
-		j->ids_text = mr_ids_dump(m->ids);
-		j->ids_changes = mr_ids_changes(m->ids);
-	}
-	return 0;
-}
+/* --- plan ------------------------------------------------------------------------------------ */
 
 /* Does the policy differ from the one in force, and is there something to go back to? */
 static int plan_change(struct mr_job *j)
@@ -514,9 +372,9 @@ static void log_flip(const struct mr_job *j)
 		snprintf(confirm, sizeof(confirm), "; rolls back in %.1f s unless confirmed",
 			 (double)j->confirm_us / 1e6);
 	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_WARNING : LOG_NOTICE,
-		    ({ "MESSAGE_ID",
-		       j->kind == MR_JOB_ROLLBACK ? MR_MSG_ROLLED_BACK : MR_MSG_GENERATION },
-		     { "MAILREEVE_GENERATION", number }, { "MAILREEVE_JOB", what(j) }),
+		    MR_FIELDS({ "MESSAGE_ID", j->kind == MR_JOB_ROLLBACK ? MR_MSG_ROLLED_BACK
+									 : MR_MSG_GENERATION },
+			      { "MAILREEVE_GENERATION", number }, { "MAILREEVE_JOB", what(j) }),
 		    "%s: generation %s is active: %zu rules, %zu services%s%s", what(j), number,
 		    j->live->policy->n_numbered,
 		    json_array_size(json_object_get(j->live->json, "services")),
@@ -632,7 +490,7 @@ static void tell_reason(struct mr_job *j)
 	if (!j->fallen_from)
 		m->config_error = strdup(j->why ? j->why : "unknown");
 	m->start_reason = MR_TAKE_PTR(j->why);
-	mr_log_with(&m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_FALLBACK }),
+	mr_log_with(&m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FALLBACK }),
 		    "started with the policy that was applied last, NOT with %s:\n%s", j->config,
 		    m->start_reason ? m->start_reason : "");
 }
@@ -678,7 +536,7 @@ static void confirmed(struct mr_job *j)
 	m->current = j->after;
 	trial_end(m);
 	j->generation = m->active->generation;
-	mr_log_with(&m->log, LOG_NOTICE, ({ "MESSAGE_ID", MR_MSG_CONFIRMED }),
+	mr_log_with(&m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_CONFIRMED }),
 		    "generation %" PRIu64 " is confirmed", j->generation);
 	answer(j, NULL, NULL);
 	job_end(j);
@@ -705,7 +563,7 @@ static void job_prepared(void *arg)
 			memcpy(j->live->snapshot, j->m->current.active, sizeof(j->live->snapshot));
 	}
 	if (j->r == 0)
-		j->r = number(j);
+		j->r = mr_job_number(j);
 	if (j->r == 0)
 		j->r = plan_change(j);
 	if (j->r < 0) {
@@ -734,7 +592,7 @@ static void job_kept(void *arg)
 	struct mr_manager *m = j->m;
 
 	if (j->state_error)
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "the state directory could not be written: %s.  The policy is in "
 			    "force, but a restart may not know of it; mend this, then apply again",
 			    j->state_error);

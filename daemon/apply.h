@@ -85,6 +85,8 @@ void mr_jobs_clear(struct mr_manager *m);
 void mr_job_free(struct mr_job *j);
 MR_DEFINE_CLEANUP(struct mr_job *, mr_job_free)
 
+/* number.c */
+int mr_job_number(struct mr_job *j);
 /* prepare.c: the worker's steps */
 void mr_job_prepare(void *job);
 void mr_job_load(void *job);

@@ -32,7 +32,7 @@ struct mr_control {
 	struct mr_manager *m;
 	int fd;
 	char *path;
-	sd_event_source *listen, *reap;
+	sd_event_source *listen, *reap, *post;
 	struct mr_client *client;
 	size_t clients;
 	sd_id128_t id;
@@ -124,6 +124,24 @@ static int on_input(sd_event_source *s _unused_, int fd, uint32_t revents _unuse
 	return 0;
 }
 
+/* A first message that came together with the end of the handshake is in sd-bus's buffer already,
+ * and no event will tell of it: so ask, until a client has spoken. */
+static int on_post(sd_event_source *s _unused_, void *userdata)
+{
+	struct mr_control *control = userdata;
+
+	for (struct mr_client *c = control->client; c; c = c->next) {
+		int r = 1;
+
+		/* a step of the handshake, the end of it, the message: a few turns at most */
+		for (int i = 0; i < 8 && r > 0 && !c->dead && !c->spoke; i++)
+			r = sd_bus_process(c->bus, NULL);
+		if (r < 0)
+			client_drop(c, "no D-Bus in its handshake");
+	}
+	return 0;
+}
+
 /* Every message passes here first. */
 static int on_message(sd_bus_message *msg, void *userdata, sd_bus_error *error _unused_)
 {
@@ -131,6 +149,7 @@ static int on_message(sd_bus_message *msg, void *userdata, sd_bus_error *error _
 	uint64_t queued = 0;
 
 	c->received = 0;
+	c->spoke = true;
 	c->active_ns = mr_boottime_ns();
 	if (sd_bus_message_is_signal(msg, "org.freedesktop.DBus.Local", "Disconnected")) {
 		client_drop(c, NULL);
@@ -400,6 +419,8 @@ int mr_control_start(struct mr_manager *m)
 		r = sd_event_add_defer(m->event, &control->reap, on_reap, control);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(control->reap, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_post(m->event, &control->post, on_post, control);
 	return r < 0 ? r : 0;
 }
 
@@ -417,6 +438,7 @@ void mr_control_stop(struct mr_manager *m)
 	}
 	sd_event_source_disable_unref(control->listen);
 	sd_event_source_disable_unref(control->reap);
+	sd_event_source_disable_unref(control->post);
 	if (control->fd >= 0) {
 		close(control->fd);
 		unlink(control->path);

@@ -22,6 +22,7 @@ struct mr_client {
 	size_t received; /* bytes since the last whole message */
 	sd_event_source *handshake, *input, *kick;
 	int input_fd;
+	bool spoke; /* its first message came */
 	bool dead;
 };
 

@@ -103,16 +103,17 @@ static void attached(struct mr_manager *m, struct mr_guard *g, bool again)
 	if (again)
 		return;
 	mr_log_with(&m->log, LOG_NOTICE,
-		    ({ "MESSAGE_ID", MR_MSG_ATTACHED }, { "MAILREEVE_DEVICE", g->name },
-		     { "MAILREEVE_IFINDEX", number }),
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ATTACHED }, { "MAILREEVE_DEVICE", g->name },
+			      { "MAILREEVE_IFINDEX", number }),
 		    "guarding %s (%s%s%s)", g->name, mr_report_attach_name(g->at.mode),
 		    g->at.l3 ? ", no Ethernet header" : "", g->at.frags ? ", frags" : "");
 	if (g->at.reject_is_deny && m->active && m->active->rejects)
-		mr_log_with(&m->log, LOG_WARNING,
-			    ({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
-			    "%s: no reset may get out of it in this mode: `reject` may act as "
-			    "`deny` there",
-			    g->name);
+		mr_log_with(
+			&m->log, LOG_WARNING,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
+			"%s: no reset may get out of it in this mode: `reject` may act as "
+			"`deny` there",
+			g->name);
 }
 
 static void attach(struct mr_manager *m, struct mr_guard *g, const struct mr_device *d)
@@ -128,10 +129,10 @@ static void attach(struct mr_manager *m, struct mr_guard *g, const struct mr_dev
 		if (!*e.text)
 			mr_error(&e, r, "%s: %s", d->name, strerror(-r));
 		if (!g->error || strcmp(g->error, e.text) != 0)
-			mr_log_with(
-				&m->log, LOG_ERR,
-				({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
-				"%s is NOT guarded: %s", g->name, e.text);
+			mr_log_with(&m->log, LOG_ERR,
+				    MR_FIELDS({ "MESSAGE_ID", MR_MSG_DEVICE },
+					      { "MAILREEVE_DEVICE", g->name }),
+				    "%s is NOT guarded: %s", g->name, e.text);
 		guard_error(g, e.text);
 		return;
 	}
@@ -146,9 +147,10 @@ static void attach(struct mr_manager *m, struct mr_guard *g, const struct mr_dev
 static void missing(struct mr_manager *m, struct mr_guard *g)
 {
 	if (g->attached || !g->error)
-		mr_log_with(&m->log, LOG_WARNING,
-			    ({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
-			    "%s is not there; it will be guarded when it appears", g->name);
+		mr_log_with(
+			&m->log, LOG_WARNING,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
+			"%s is not there; it will be guarded when it appears", g->name);
 	g->attached = false;
 	g->ifindex = 0;
 	guard_error(g, "not there; will be guarded when it appears");
@@ -160,7 +162,8 @@ static void detach(struct mr_manager *m, struct mr_guard *g)
 
 	if (r == 0)
 		mr_log_with(&m->log, LOG_NOTICE,
-			    ({ "MESSAGE_ID", MR_MSG_DETACHED }, { "MAILREEVE_DEVICE", g->name }),
+			    MR_FIELDS({ "MESSAGE_ID", MR_MSG_DETACHED },
+				      { "MAILREEVE_DEVICE", g->name }),
 			    "let go of %s", g->name);
 	else if (r != -ENOENT)
 		mr_log(&m->log, LOG_ERR, "%s cannot be let go of: %s", g->name, strerror(-r));
@@ -235,9 +238,10 @@ static void follow_renames(struct mr_manager *m)
 
 		if (!d || strcmp(d->name, g->name) == 0)
 			continue;
-		mr_log_with(&m->log, LOG_NOTICE,
-			    ({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
-			    "%s is called %s now", g->name, d->name);
+		mr_log_with(
+			&m->log, LOG_NOTICE,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_DEVICE }, { "MAILREEVE_DEVICE", g->name }),
+			"%s is called %s now", g->name, d->name);
 		g->attached = false;
 		g->ifindex = 0;
 	}

@@ -241,7 +241,7 @@ int mr_entries_switch(struct mr_manager *m, const struct mr_live *to)
 		return r;
 	m->limits = l;
 	if (lost)
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_FULL }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
 			    "%zu permits or bans were lost: no room for their keys under the new "
 			    "ipv6-prefix",
 			    lost);

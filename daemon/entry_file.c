@@ -177,7 +177,7 @@ static void save_done(void *arg)
 
 	m->save = NULL;
 	if (s->r < 0)
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%s: %s; permits and bans would not survive a reboot", s->path,
 			    strerror(-s->r));
 	else
@@ -305,7 +305,7 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 		       records_sum((const struct file_record *)(h + 1), h->n) != h->sum))
 		r = -EBADMSG;
 	if (r < 0) {
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%s: %s; the permits and bans from before the reboot are lost",
 			    path ? path : "entries", strerror(-r));
 		return;

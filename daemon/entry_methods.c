@@ -250,7 +250,7 @@ static int add_refused(struct mr_manager *m, const struct addition *x, int r, sd
 					 strerror(-r));
 	if (now > m->full_told + 10000000000ull || !m->full_told) {
 		m->full_told = now;
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_FULL }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
 			    "the map of permits is full (%u): new permits are refused until others "
 			    "end; raise `permit { max }`",
 			    m->limits.permits_max);
@@ -271,8 +271,8 @@ static void log_entry(const struct mr_client *c, const struct addition *x, const
 
 	snprintf(uid, sizeof(uid), "%u", c->uid);
 	mr_log_with(&m->log, LOG_INFO,
-		    ({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ADDRESS", key },
-		     { "MAILREEVE_ENTRY", kind_name(x->kind) }, { "MAILREEVE_UID", uid }),
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ADDRESS", key },
+			      { "MAILREEVE_ENTRY", kind_name(x->kind) }, { "MAILREEVE_UID", uid }),
 		    "%s for %s, %.1f s, by uid %s", kind_name(x->kind), key,
 		    (double)x->ttl_us / 1e6, uid);
 	if (x->kind == MR_BAN && m->active && m->active->host &&
@@ -356,8 +356,8 @@ int mr_method_entry_delete(sd_bus_message *msg, void *userdata, sd_bus_error *er
 					 strerror(-r));
 	mr_entries_changed(c->m);
 	mr_log_with(&c->m->log, LOG_INFO,
-		    ({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ADDRESS", address },
-		     { "MAILREEVE_ENTRY", kind_text }),
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ADDRESS", address },
+			      { "MAILREEVE_ENTRY", kind_text }),
 		    "%s for %s deleted by uid %u", kind_text, address, c->uid);
 	return sd_bus_reply_method_return(msg, NULL);
 }
@@ -393,7 +393,7 @@ static int on_flush(sd_event_source *s, void *userdata)
 		return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	if (f->m->book)
 		mr_entries_changed(f->m);
-	mr_log_with(&f->m->log, LOG_NOTICE, ({ "MESSAGE_ID", MR_MSG_ENTRY }),
+	mr_log_with(&f->m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }),
 		    "%u %ss flushed by uid %u", f->removed, kind_name(f->kind), f->uid);
 	if (r < 0)
 		sd_bus_reply_method_errorf(f->msg, MR_BUS_ERROR_KERNEL,

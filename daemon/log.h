@@ -23,12 +23,12 @@ void mr_log_emit(const struct mr_log *l, int level, const struct mr_log_field *f
 
 #define mr_log(l, level, ...) \
 	mr_log_emit((l), (level), NULL, 0, __FILE__, __LINE__, __func__, __VA_ARGS__)
-/* fields in parentheses: mr_log_with(l, LOG_INFO, ({ "MAILREEVE_DEVICE", name }), "…") */
-#define MR_LOG_LIST(...) \
+/* mr_log_with(l, LOG_INFO, MR_FIELDS({ "MAILREEVE_DEVICE", name }), "…") */
+#define MR_FIELDS(...) \
 	((const struct mr_log_field[]){ __VA_ARGS__ }), \
 		MR_ARRAY_SIZE(((const struct mr_log_field[]){ __VA_ARGS__ }))
-#define mr_log_with(l, level, list, ...) \
-	mr_log_emit((l), (level), MR_LOG_LIST list, __FILE__, __LINE__, __func__, __VA_ARGS__)
+#define mr_log_with(l, level, fields, ...) \
+	mr_log_emit((l), (level), fields, __FILE__, __LINE__, __func__, __VA_ARGS__)
 
 /* Message ids, for `journalctl MESSAGE_ID=…`; they are part of the interface. */
 #define MR_MSG_STARTED	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e80"

@@ -43,7 +43,7 @@ static int lock(struct mr_manager *m)
 
 static void state_says(struct mr_manager *m, const char *text, const char *consequence)
 {
-	mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }), "%s; %s", text,
+	mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }), "%s; %s", text,
 		    consequence);
 }
 
@@ -78,7 +78,7 @@ static int read_state(struct mr_manager *m)
 	if (!m->current.trial)
 		return 0;
 	m->current.trial = false;
-	mr_log_with(&m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }),
+	mr_log_with(&m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }),
 		    "the last policy was never confirmed: rolled back by this start");
 	if (mr_state_write_current(m->options.state_dir, &m->current, &e) < 0)
 		state_says(m, e.text, "the roll-back is not on the disk");
@@ -124,7 +124,8 @@ static int open_kernel(struct mr_manager *m, const struct mr_policy *p)
 	}
 	r = mr_kernel_open(&o, &m->kernel, &e);
 	if (r == -E2BIG) {
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_FULL }), "%s", e.text);
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }), "%s",
+			    e.text);
 		o.permits_max = o.bans_max = 0;
 		r = mr_kernel_open(&o, &m->kernel, &e);
 	}
@@ -223,13 +224,13 @@ static int make_loop(struct mr_manager *m)
 static void say_started(struct mr_manager *m)
 {
 	if (!m->active)
-		mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_UNGUARDED }),
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_UNGUARDED }),
 			    m->adopted ? "no policy could be loaded: what an earlier run loaded "
 					 "filters on; mend the file, then mailreeve apply"
 				       : "no policy could be loaded and none was kept: UNGUARDED; "
 					 "mend the file, then mailreeve apply");
-	mr_log_with(&m->log, LOG_INFO, ({ "MESSAGE_ID", MR_MSG_STARTED }), "mailreeved %s is ready",
-		    MR_VERSION);
+	mr_log_with(&m->log, LOG_INFO, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STARTED }),
+		    "mailreeved %s is ready", MR_VERSION);
 	sd_notify(0, "READY=1");
 	mr_manager_notify(m);
 }
@@ -268,7 +269,7 @@ static void say_stopped(struct mr_manager *m)
 			n += (size_t)snprintf(devices + n, sizeof(devices) - n, "%s%s",
 					      n ? ", " : "", m->guard[i].name);
 	if (n)
-		mr_log_with(&m->log, LOG_NOTICE, ({ "MESSAGE_ID", MR_MSG_STOPPED }),
+		mr_log_with(&m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STOPPED }),
 			    "stopped; the filter STANDS on %s, and permits will run out, nobody "
 			    "renews them; `mailreeve detach` takes the filter off%s",
 			    devices,
@@ -276,7 +277,7 @@ static void say_stopped(struct mr_manager *m)
 				       "back"
 				     : "");
 	else
-		mr_log_with(&m->log, LOG_NOTICE, ({ "MESSAGE_ID", MR_MSG_STOPPED }),
+		mr_log_with(&m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STOPPED }),
 			    "stopped; no device is guarded");
 }
 

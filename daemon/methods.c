@@ -32,7 +32,8 @@ static void log_change(const struct mr_client *c, const char *what)
 
 	snprintf(uid, sizeof(uid), "%u", c->uid);
 	snprintf(pid, sizeof(pid), "%i", c->pid);
-	mr_log_with(&c->m->log, LOG_INFO, ({ "MAILREEVE_UID", uid }, { "MAILREEVE_PID", pid }),
+	mr_log_with(&c->m->log, LOG_INFO,
+		    MR_FIELDS({ "MAILREEVE_UID", uid }, { "MAILREEVE_PID", pid }),
 		    "%s, asked for by uid %s (pid %s)", what, uid, pid);
 }
 
@@ -296,7 +297,7 @@ static int method_detach(sd_bus_message *msg, void *userdata, sd_bus_error *erro
 	log_change(c, "detach");
 	c->m->detached = true;
 	n = mr_devices_detach(c->m);
-	mr_log_with(&c->m->log, LOG_WARNING, ({ "MESSAGE_ID", MR_MSG_UNGUARDED }),
+	mr_log_with(&c->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_UNGUARDED }),
 		    "detached from %u devices, UNGUARDED until attach, apply or a restart", n);
 	mr_manager_notify(c->m);
 	return sd_bus_reply_method_return(msg, "u", n);
