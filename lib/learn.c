@@ -17,7 +17,7 @@
 #include <stdarg.h>
 
 #define PREFIX4 24 /* what `per-prefix` counts: one customer block, one carrier-grade NAT pool */
-#define PREFIX6 48 /* one site (RFC 6177) */
+#define PREFIX6 64 /* one network, however many addresses its hosts make up */
 #define MAX_AGE_DEFAULT_NS \
 	(86400 * MR_NS_PER_S) /* if `max-age` is off: a session may still be lost */
 
@@ -92,7 +92,11 @@ int mr_learner_new(struct mr_book *book, uint32_t (*user_id)(struct mr_str user,
 	l->book = book;
 	l->user_id = user_id;
 	l->userdata = userdata;
-	r = mr_learn_table_new(MR_LEARN_ADDRESSES, &l->memory);
+	r = mr_learn_table_new(MR_LEARN_ADDRESSES, &l->earned);
+	if (r == 0)
+		r = mr_learn_table_new(MR_LEARN_ADDRESSES, &l->failed);
+	if (r == 0)
+		r = mr_learn_table_new(MR_LEARN_SESSIONS, &l->attempts);
 	if (r == 0)
 		r = mr_learn_table_new(MR_LEARN_SESSIONS, &l->sessions);
 	if (r < 0)
@@ -105,7 +109,9 @@ void mr_learner_free(struct mr_learner *l)
 {
 	if (!l)
 		return;
-	mr_learn_table_free(l->memory);
+	mr_learn_table_free(l->earned);
+	mr_learn_table_free(l->failed);
+	mr_learn_table_free(l->attempts);
 	mr_learn_table_free(l->sessions);
 	free(l);
 }
@@ -115,30 +121,21 @@ void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s)
 	l->setup = *s;
 }
 
-/* Records are found by a keyed 128-bit hash of kind and name: two names never share one. */
-static void hash_key(const struct mr_learn_table *t, unsigned int kind, const void *p, size_t n,
-		     uint64_t key[2])
-{
-	uint64_t first = mr_learn_table_hash(t, p, n);
-	uint64_t again[2] = { first, kind };
-
-	key[0] = mr_learn_table_hash(t, again, sizeof(again));
-	again[1] |= 1ull << 32;
-	key[1] = mr_learn_table_hash(t, again, sizeof(again)) ^ n;
-}
-
 struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
 				      size_t n, bool make)
 {
+	struct mr_learn_table *t = kind <= MR_MEMORY_PREFIX    ? l->earned
+				   : kind <= MR_MEMORY_HISTORY ? l->failed
+							       : l->attempts;
 	uint64_t key[2];
 
-	hash_key(l->memory, kind, p, n, key);
-	return mr_learn_table_get(l->memory, key, make);
+	mr_learn_table_key(t, kind, p, n, key);
+	return mr_learn_table_get(t, key, make);
 }
 
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user)
 {
-	return user.n ? mr_learn_table_hash(l->memory, user.p, user.n) : 0;
+	return user.n ? mr_learn_table_hash(l->earned, user.p, user.n) : 0;
 }
 
 /* Loopback and our own proxies: neither permit nor ban. */
@@ -168,67 +165,88 @@ static bool may_earn(const struct mr_permit_options *o, struct mr_str user)
 	return false;
 }
 
-/* A list with a cap: true if `what` stands in it or may join it. */
-static bool room_for(struct mr_learn_item *r, uint64_t what, uint32_t cap, uint64_t now)
-{
-	if (!r)
-		return true;
-	mr_learn_marks_expire(r, now);
-	return cap == 0 || r->marks < cap || mr_learn_marks_find(r, what);
-}
-
-static int note(struct mr_learn_item *r, uint64_t what, uint64_t expires)
-{
-	struct mr_learn_mark *m;
-
-	if (!r)
-		return -ENOMEM;
-	m = mr_learn_marks_find(r, what);
-	if (!m)
-		return mr_learn_marks_add(r, expires, what);
-	if (m->at < expires)
-		m->at = expires;
-	return 0;
-}
-
-struct circle { /* the three lists that a permit stands in */
-	struct mr_prefix prefix;
+/* The three lists that a permit stands in. */
+struct circle {
+	struct mr_learn_item *of_user, *of_address, *of_prefix; /* of_user NULL: no name is known */
 	uint64_t user, addr;
 };
 
-static struct circle circle_of(const struct mr_learner *l, const struct mr_addr *a,
-			       struct mr_str user)
+static void circle_of(struct mr_learner *l, const struct mr_addr *a, uint64_t user,
+		      struct circle *out)
 {
-	struct circle c = { .prefix = { *a, mr_addr_is4(a) ? 96 + PREFIX4 : PREFIX6 } };
+	struct mr_addr keyed = *a, prefix = *a;
 
-	mr_addr_mask(&c.prefix.addr, c.prefix.plen);
-	c.user = mr_learn_user(l, user);
-	c.addr = mr_learn_table_hash(l->memory, a->b, sizeof(a->b));
-	return c;
+	/* what one permit covers is one address to the caps, whatever its hosts make up */
+	if (!mr_addr_is4(a))
+		mr_addr_mask(&keyed, l->setup.policy->permit.ipv6_prefix);
+	mr_addr_mask(&prefix, mr_addr_is4(a) ? 96 + PREFIX4 : PREFIX6);
+	*out = (struct circle){ .user = user };
+	out->addr = mr_learn_table_hash(l->earned, keyed.b, sizeof(keyed.b));
+	out->of_prefix = mr_learn_record(l, MR_MEMORY_PREFIX, prefix.b, sizeof(prefix.b), true);
+	if (!user)
+		return;
+	out->of_user = mr_learn_record(l, MR_MEMORY_ADDRESSES, &user, sizeof(user), true);
+	out->of_address = mr_learn_record(l, MR_MEMORY_USERS, keyed.b, sizeof(keyed.b), true);
 }
 
-/* false: a cap bites, and *out says which. */
-static bool within_caps(struct mr_learner *l, const struct circle *c, const struct mr_addr *a,
-			uint64_t now, struct mr_learn_result *out)
+/* A list with a cap: does `what` stand in it, or is there room? */
+static bool room_for(struct mr_learn_item *r, uint64_t what, uint32_t cap, uint64_t now)
+{
+	if (!r || mr_learn_marks_find(r, what))
+		return true;
+	if (cap == 0 || r->marks < cap)
+		return true;
+	mr_learn_marks_expire(r, now);
+	return r->marks < cap;
+}
+
+/* Stands in the list until `expires`.  A list without room for memory is short of one: a cap that
+ * bites late. */
+static void note(struct mr_learn_item *r, uint64_t what, uint64_t expires, uint32_t cap,
+		 uint64_t now)
+{
+	struct mr_learn_mark *m = r ? mr_learn_marks_find(r, what) : NULL;
+
+	if (!r)
+		return;
+	if (m && m->at < expires)
+		m->at = expires;
+	if (m)
+		return;
+	if (r->marks == r->room)
+		mr_learn_marks_expire(r, now);
+	if (cap == 0 || r->marks < cap)
+		mr_learn_marks_add(r, expires, what);
+}
+
+static void note_all(struct mr_learner *l, const struct circle *c, uint64_t expires, uint64_t now)
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
 
-	if (c->user && !room_for(mr_learn_record(l, MR_MEMORY_ADDRESSES, &c->user, 8, false),
-				 c->addr, o->addresses_per_user, now)) {
+	note(c->of_user, c->addr, expires, o->addresses_per_user, now);
+	note(c->of_address, c->user, expires, o->users_per_address, now);
+	note(c->of_prefix, c->addr, expires, o->per_prefix, now);
+}
+
+/* false: a cap bites, and *out says which. */
+static bool within_caps(struct mr_learner *l, const struct circle *c, uint64_t now,
+			struct mr_learn_result *out)
+{
+	const struct mr_permit_options *o = &l->setup.policy->permit;
+
+	if (!room_for(c->of_user, c->addr, o->addresses_per_user, now)) {
 		l->stats.capped_user++;
 		mr_learn_say(out, MR_LEARN_NONE, "this user holds permits at %u addresses already",
 			     o->addresses_per_user);
 		return false;
 	}
-	if (c->user && !room_for(mr_learn_record(l, MR_MEMORY_USERS, a->b, 16, false), c->user,
-				 o->users_per_address, now)) {
+	if (!room_for(c->of_address, c->user, o->users_per_address, now)) {
 		l->stats.capped_address++;
 		mr_learn_say(out, MR_LEARN_NONE, "%u users share this address already",
 			     o->users_per_address);
 		return false;
 	}
-	if (!room_for(mr_learn_record(l, MR_MEMORY_PREFIX, &c->prefix, sizeof(c->prefix), false),
-		      c->addr, o->per_prefix, now)) {
+	if (!room_for(c->of_prefix, c->addr, o->per_prefix, now)) {
 		l->stats.capped_prefix++;
 		mr_learn_say(out, MR_LEARN_NONE, "%u permits in this network already",
 			     o->per_prefix);
@@ -253,81 +271,73 @@ static int write_permit(struct mr_learner *l, const struct circle *c, const stru
 	if (r < 0)
 		return r;
 	out->expires = expires;
-	if (c->user) {
-		note(mr_learn_record(l, MR_MEMORY_ADDRESSES, &c->user, 8, true), c->addr, expires);
-		note(mr_learn_record(l, MR_MEMORY_USERS, a->b, 16, true), c->user, expires);
-	}
-	note(mr_learn_record(l, MR_MEMORY_PREFIX, &c->prefix, sizeof(c->prefix), true), c->addr,
-	     expires);
+	note_all(l, c, expires, now);
 	return 0;
 }
 
 /* --- sessions ----------------------------------------------------------------------------------
  */
 
-/* A session by its id, or, where there is none, all sessions of a user from one address together.
- * Record: a = sessions open, b = last login, mark[0] = address in two halves, mark[1].at = format.
+/*
+ * A session by its id, or, where there is none, all sessions of a user from one address together.
+ * The address is part of the key even with an id: an id that a proxy asserted may be anybody's.
+ * Record: n = sessions open, b = last login, a = user, first = address in two halves, tag = format.
  */
 static struct mr_learn_item *session_of(struct mr_learner *l, const struct mr_event *e, bool make)
 {
-	uint64_t key[2];
+	uint64_t name[4], key[2];
 
-	if (e->session.n) {
-		hash_key(l->sessions, 1000, e->session.p, e->session.n, key);
-	} else {
-		uint64_t name[4] = { (uint64_t)e->family, mr_learn_user(l, e->user) };
-
-		memcpy(&name[2], e->addr.b, 16);
-		hash_key(l->sessions, 1001, name, sizeof(name), key);
-	}
+	name[0] = mr_learn_table_hash(l->sessions, e->format, strlen(e->format));
+	name[1] = e->session.n ? mr_learn_table_hash(l->sessions, e->session.p, e->session.n)
+			       : mr_learn_user(l, e->user);
+	memcpy(&name[2], e->addr.b, 16);
+	mr_learn_table_key(l->sessions, e->session.n ? 1000 : 1001 + e->family, name, sizeof(name),
+			   key);
 	return mr_learn_table_get(l->sessions, key, make);
 }
 
-static bool logs_out(const struct mr_learner *l, const char *format)
+/* Number of a format; MR_LEARN_FORMATS if there is no room for it.  By name: own formats come and
+ * go with their policy. */
+static size_t format_number(struct mr_learner *l, const char *format)
 {
-	for (size_t i = 0; i < MR_LEARN_FORMATS && l->logs_out[i]; i++)
-		if (l->logs_out[i] == format)
-			return true;
-	return false;
-}
+	uint64_t name = mr_learn_table_hash(l->sessions, format, strlen(format));
+	size_t i;
 
-static void learn_logs_out(struct mr_learner *l, const char *format)
-{
-	for (size_t i = 0; i < MR_LEARN_FORMATS; i++) {
-		if (l->logs_out[i] == format)
-			return;
-		if (!l->logs_out[i]) {
-			l->logs_out[i] = format;
-			return;
-		}
-	}
+	for (i = 0; i < l->formats; i++)
+		if (l->format[i].name == name)
+			return i;
+	if (i == MR_LEARN_FORMATS)
+		return i;
+	l->format[i].name = name;
+	l->format[i].logs_out = false;
+	return l->formats++;
 }
 
 static void session_opens(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
 	struct mr_learn_item *r = session_of(l, e, true);
-	uint64_t half[2];
 
-	if (!r)
-		return;
-	memcpy(half, e->addr.b, 16);
-	r->marks = 0;
-	if (mr_learn_marks_add(r, half[0], half[1]) < 0 ||
-	    mr_learn_marks_add(r, (uint64_t)(uintptr_t)e->format, 0) < 0) {
-		mr_learn_table_drop(l->sessions, r);
-		return;
-	}
-	r->a = e->session.n ? 1 : r->a + 1;
+	r->n = e->session.n ? 1 : r->n + 1;
 	r->b = at;
+	r->a = mr_learn_user(l, e->user);
+	r->tag = (uint8_t)format_number(l, e->format);
+	r->marks = 1;
+	memcpy(&r->first, e->addr.b, 16);
 }
 
 static struct mr_addr session_addr(const struct mr_learn_item *r)
 {
 	struct mr_addr a;
 
-	memcpy(a.b, &r->mark[0].at, 8);
-	memcpy(a.b + 8, &r->mark[0].what, 8);
+	memcpy(a.b, &r->first, 16);
 	return a;
+}
+
+static uint64_t max_age(const struct mr_learner *l)
+{
+	const struct mr_permit_options *o = &l->setup.policy->permit;
+
+	return o->max_age_us ? o->max_age_us * MR_NS_PER_US : MAX_AGE_DEFAULT_NS;
 }
 
 /* --- events ------------------------------------------------------------------------------------
@@ -337,12 +347,12 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 		    struct mr_learn_result *out)
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
-	struct circle c = circle_of(l, &e->addr, e->user);
-	uint64_t expires = at + o->ttl_us * MR_NS_PER_US;
+	uint64_t expires = at + o->ttl_us * MR_NS_PER_US, user = mr_learn_user(l, e->user);
+	struct circle c;
 	char span[24];
 	int r;
 
-	mr_learn_forgive(l, &e->addr, c.user);
+	mr_learn_forgive(l, &e->addr, user);
 	if (mr_learn_listed(l, &e->addr, out))
 		return 0;
 	if (!l->setup.permit_services)
@@ -353,7 +363,8 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 	if (expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the login is longer ago than a permit lasts");
-	if (!within_caps(l, &c, &e->addr, now, out))
+	circle_of(l, &e->addr, user, &c);
+	if (!within_caps(l, &c, now, out))
 		return 0;
 	r = write_permit(l, &c, &e->addr, e->user, at, expires, now, out);
 	if (r < 0) {
@@ -371,26 +382,34 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 		     struct mr_learn_result *out)
 {
 	struct mr_learn_item *s = session_of(l, e, false);
+	size_t format = format_number(l, e->format);
+	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest;
 	const struct mr_entry *have;
-	struct circle c = circle_of(l, &e->addr, e->user);
-	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US;
+	struct circle c;
 	int r;
 
-	learn_logs_out(l, e->format);
-	if (!s || s->a == 0)
+	if (format < MR_LEARN_FORMATS)
+		l->format[format].logs_out = true;
+	if (!s || s->n == 0)
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the end of a session that was not seen to begin");
-	if (--s->a == 0)
+	latest = s->b + max_age(l);
+	if (--s->n == 0)
 		mr_learn_table_drop(l->sessions, s);
+	if (expires > latest)
+		expires = latest;
 	have = mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL);
 	if (!have || have->origin != MR_ORIGIN_LEARNED || expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended");
 	if (have->expires >= expires)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended; the permit lasts longer");
+	circle_of(l, &e->addr, mr_learn_user(l, e->user), &c);
 	r = write_permit(l, &c, &e->addr, e->user, have->granted, expires, now, out);
-	return r < 0 ? r
-		     : mr_learn_say(out, MR_LEARN_PERMIT,
-				    "session ended: the permit runs from here");
+	if (r < 0) {
+		mr_learn_say(out, MR_LEARN_NONE, "the permit could not be written");
+		return r;
+	}
+	return mr_learn_say(out, MR_LEARN_PERMIT, "session ended: the permit runs from here");
 }
 
 int mr_learner_event(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
@@ -412,36 +431,39 @@ int mr_learner_event(struct mr_learner *l, const struct mr_event *e, uint64_t at
 	return -EINVAL;
 }
 
+/* One session: keeps the permit of its address alive; 1 if it did. */
+static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s, uint64_t now)
+{
+	uint64_t ttl = l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest = s->b + max_age(l);
+	struct mr_addr a = session_addr(s);
+	const struct mr_entry *have = mr_book_find(l->book, MR_PERMIT, &a, now, NULL);
+	struct circle c;
+	struct mr_entry v;
+
+	if (!have || have->origin != MR_ORIGIN_LEARNED || have->expires > now + ttl / 2)
+		return 0;
+	v = *have;
+	v.expires = now + ttl < latest ? now + ttl : latest;
+	v.plen = 0;
+	if (v.expires <= have->expires || mr_book_add(l->book, MR_PERMIT, &a, &v, now, NULL) < 0)
+		return 0;
+	circle_of(l, &a, s->a, &c);
+	note_all(l, &c, v.expires, now);
+	return 1;
+}
+
 int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 {
-	const struct mr_permit_options *o = &l->setup.policy->permit;
-	uint64_t max_age = o->max_age_us ? o->max_age_us * MR_NS_PER_US : MAX_AGE_DEFAULT_NS;
-	uint64_t ttl = o->ttl_us * MR_NS_PER_US;
-	struct mr_learn_item *r, *older;
+	struct mr_learn_item *s, *following;
+	uint64_t oldest = now > max_age(l) ? now - max_age(l) : 0;
 	size_t n = 0;
 
-	for (r = mr_learn_table_walk(l->sessions, NULL); r; r = older) {
-		const char *format = (const char *)(uintptr_t)r->mark[1].at;
-		struct mr_addr a = session_addr(r);
-		const struct mr_entry *have;
-		struct mr_entry v;
-
-		older = mr_learn_table_walk(l->sessions, r);
-		if (now - r->b > max_age) {
-			mr_learn_table_drop(l->sessions, r);
-			continue;
-		}
-		if (!logs_out(l, format))
-			continue;
-		have = mr_book_find(l->book, MR_PERMIT, &a, now, NULL);
-		if (!have || have->origin != MR_ORIGIN_LEARNED || have->expires > now + ttl / 2)
-			continue;
-		v = *have;
-		v.expires = now + ttl < r->b + max_age ? now + ttl : r->b + max_age;
-		v.plen = 0;
-		if (v.expires > have->expires &&
-		    mr_book_add(l->book, MR_PERMIT, &a, &v, now, NULL) == 0)
-			n++;
+	for (s = mr_learn_table_walk(l->sessions, NULL); s; s = following) {
+		following = mr_learn_table_walk(l->sessions, s);
+		if (s->b < oldest)
+			mr_learn_table_drop(l->sessions, s);
+		else if (s->tag < MR_LEARN_FORMATS && l->format[s->tag].logs_out)
+			n += session_stands(l, s, now);
 	}
 	*extended = n;
 	return 0;
@@ -450,8 +472,9 @@ int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out)
 {
 	*out = l->stats;
-	out->addresses = mr_learn_table_count(l->memory);
+	out->addresses = mr_learn_table_count(l->earned) + mr_learn_table_count(l->failed);
 	out->sessions = mr_learn_table_count(l->sessions);
-	out->forgotten =
-		mr_learn_table_forgotten(l->memory) + mr_learn_table_forgotten(l->sessions);
+	out->forgotten = mr_learn_table_forgotten(l->earned) + mr_learn_table_forgotten(l->failed) +
+			 mr_learn_table_forgotten(l->attempts) +
+			 mr_learn_table_forgotten(l->sessions);
 }

@@ -12,8 +12,10 @@
 
 #include <mailreeve/match.h>
 
-#define PERMIT_FACTOR	  5 /* a live permit raises the threshold so much */
-#define MARKS_MAX	  4096 /* failures remembered of one key; thresholds above are cut */
+#define PERMIT_FACTOR 5 /* a live permit raises the threshold so much */
+#define MARKS_MAX \
+	50000 /* failures remembered of one key: the largest threshold that can be written, \
+		 fivefold */
 #define PAIR_NS		  (10 * MR_NS_PER_S) /* lines of one attempt are this close in time */
 #define WINDOW_DEFAULT_NS (600 * MR_NS_PER_S) /* "on abuse 3" without a window */
 
@@ -47,107 +49,148 @@ void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t us
 		mr_learn_marks_remove(r, user);
 }
 
-/* How many attempts of this event are new: those that another line told of before are taken off. */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * How many attempts of this event are new: those that another line told of before are taken off.
+ * Two sides may tell of one attempt: the authentication process (its lines name no service) and the
+ * server.  With a session both sides' sums are compared; without, lines close in time are paired.
+ */
 static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
-	bool auth = e->family == MR_FAMILY_NONE; /* the authentication process, not the server */
+	bool auth = e->family == MR_FAMILY_NONE;
 	struct mr_learn_item *r;
-	uint64_t *mine, *other;
-	uint32_t fresh;
+	uint64_t before, *mine, *other, paired;
 
 	if (e->session.n) {
 		r = mr_learn_record(l, MR_MEMORY_ATTEMPTS, e->session.p, e->session.n, true);
-		if (!r)
-			return e->count;
-		if (auth) {
-			r->a += e->count;
-			return e->count;
-		}
-		/* the server's line sums up the whole session */
-		if (e->count <= r->a)
-			return 0;
-		fresh = (uint32_t)(e->count - r->a);
-		r->a = e->count;
-		return fresh;
+		before = larger(r->a, r->b);
+		*(auth ? &r->a : &r->b) += e->count;
+		return (uint32_t)(larger(r->a, r->b) - before);
 	}
 	r = mr_learn_record(l, MR_MEMORY_PAIRS, e->addr.b, 16, true);
-	if (!r || (r->marks == 0 && mr_learn_marks_add(r, at, 0) < 0))
-		return e->count;
-	if (at > r->mark[0].at + PAIR_NS)
+	if (at > r->first.at + PAIR_NS)
 		r->a = r->b = 0;
-	r->mark[0].at = at;
+	r->first.at = larger(at, r->first.at);
 	mine = auth ? &r->a : &r->b;
 	other = auth ? &r->b : &r->a;
-	if (*other > 0) {
-		--*other;
-		return e->count - 1;
-	}
-	++*mine;
-	return e->count;
+	paired = *other < e->count ? *other : e->count;
+	*other -= paired;
+	*mine += e->count - paired;
+	return (uint32_t)(e->count - paired);
 }
 
-static uint64_t ban_ttl(struct mr_learner *l, const struct mr_addr *key, uint64_t at)
+static uint64_t ban_ttl(const struct mr_learner *l, struct mr_learn_item *history, uint64_t at)
 {
 	const struct mr_ban_options *o = &l->setup.policy->ban;
-	struct mr_learn_item *r = mr_learn_record(l, MR_MEMORY_HISTORY, key->b, 16, true);
-	uint64_t ttl = o->ttl_us, cap = o->escalate_max_us ? o->escalate_max_us : o->ttl_us;
+	uint64_t ttl = o->ttl_us, cap = larger(o->escalate_max_us, ttl);
 
-	if (r && o->escalate > 1) {
-		if (at > r->b && at - r->b > cap * MR_NS_PER_US)
-			r->a = 0; /* behaved for as long as the longest ban */
-		for (uint64_t i = 0; i < r->a && ttl < cap; i++)
+	if (o->escalate > 1) {
+		if (at > history->b && at - history->b > cap * MR_NS_PER_US)
+			history->a = 0; /* behaved for as long as the longest ban */
+		for (uint64_t i = 0; i < history->a && ttl < cap; i++)
 			ttl = ttl > cap / o->escalate ? cap : ttl * o->escalate;
-		r->a++;
-		r->b = at + ttl * MR_NS_PER_US;
 	}
 	return ttl * MR_NS_PER_US;
 }
 
 static int write_ban(struct mr_learner *l, const struct mr_event *e, const struct mr_addr *key,
-		     uint64_t at, uint64_t now, uint32_t count, struct mr_learn_result *out)
+		     uint64_t at, uint64_t now, struct mr_learn_result *out)
 {
+	struct mr_learn_item *history = mr_learn_record(l, MR_MEMORY_HISTORY, key->b, 16, true);
 	struct mr_entry v = {
-		.expires = at + ban_ttl(l, key, at),
+		.expires = at + ban_ttl(l, history, at),
 		.granted = at,
 		.services = l->setup.ban_services,
 		.origin = MR_ORIGIN_LEARNED,
 	};
-	char span[24];
 	int r;
 
 	if (v.expires <= now)
-		return mr_learn_say(out, MR_LEARN_COUNT, "%u times, longer ago than a ban lasts",
-				    count);
+		return mr_learn_say(out, MR_LEARN_COUNT,
+				    "%s, often enough, but longer ago than a "
+				    "ban lasts",
+				    e->what);
 	r = mr_book_add(l->book, MR_BAN, &e->addr, &v, now, &out->keyed);
 	if (r < 0) {
 		mr_learn_say(out, MR_LEARN_NONE, "the ban could not be written");
 		return r;
 	}
+	history->a++;
+	history->b = v.expires;
 	out->expires = v.expires;
 	l->stats.bans++;
-	return mr_learn_say(out, MR_LEARN_BAN, "%s, %u of %u: banned for %s", e->what, count, count,
-			    mr_learn_span(v.expires - at, span));
+	return 1;
+}
+
+/* The window slides with the latest failure, which is not always the one that comes last: lines
+ * may be out of order.  false: this one lies before the window already. */
+static bool slide(struct mr_learn_item *r, uint64_t at, uint64_t window)
+{
+	uint64_t latest = at;
+
+	for (uint32_t i = 0; i < r->marks; i++)
+		latest = larger(latest, r->mark[i].at);
+	if (latest <= window)
+		return true;
+	mr_learn_marks_expire(r, latest - window);
+	return at > latest - window;
+}
+
+static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh, uint64_t at,
+		 uint64_t now, struct mr_learn_result *out)
+{
+	const struct mr_ban_options *o = &l->setup.policy->ban;
+	bool abuse = e->kind == MR_EV_ABUSE;
+	const struct mr_threshold *t = abuse ? &o->on_abuse : &o->on_failure;
+	uint64_t window = t->window_us ? t->window_us * MR_NS_PER_US : WINDOW_DEFAULT_NS;
+	uint64_t limit = t->count, user = abuse ? 0 : mr_learn_user(l, e->user);
+	struct mr_addr key = ban_key(l, &e->addr);
+	struct mr_learn_item *r;
+	char span[24];
+	int err;
+
+	if (limit == 0)
+		return mr_learn_say(out, MR_LEARN_COUNT, "%s; never banned for that", e->what);
+	if (mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL))
+		limit *= PERMIT_FACTOR;
+	if (limit > MARKS_MAX)
+		limit = MARKS_MAX;
+	r = mr_learn_record(l, abuse ? MR_MEMORY_ABUSE : MR_MEMORY_FAILURES, key.b, 16, true);
+	if (!slide(r, at, window))
+		return mr_learn_say(out, MR_LEARN_COUNT, "%s, but long before the others", e->what);
+	for (uint32_t i = 0; i < fresh && r->marks < limit; i++)
+		if (mr_learn_marks_add(r, at, user) < 0)
+			return -ENOMEM;
+	if (r->marks < limit)
+		return mr_learn_say(out, MR_LEARN_COUNT, "%s, %u of %u", e->what, r->marks,
+				    (unsigned int)limit);
+	err = write_ban(l, e, &key, at, now, out);
+	if (err <= 0)
+		return err;
+	r->marks = 0;
+	return mr_learn_say(out, MR_LEARN_BAN, "%s, %u of %u: banned for %s", e->what,
+			    (unsigned int)limit, (unsigned int)limit,
+			    mr_learn_span(out->expires - at, span));
 }
 
 int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		 struct mr_learn_result *out)
 {
-	const struct mr_ban_options *o = &l->setup.policy->ban;
-	bool abuse = e->kind == MR_EV_ABUSE;
-	const struct mr_threshold *t = abuse ? &o->on_abuse : &o->on_failure;
-	struct mr_addr key = ban_key(l, &e->addr);
-	uint64_t window = t->window_us ? t->window_us * MR_NS_PER_US : WINDOW_DEFAULT_NS;
-	uint64_t limit = t->count, user = abuse ? 0 : mr_learn_user(l, e->user);
 	uint32_t fresh = e->count;
-	struct mr_learn_item *r;
 
-	if (mr_learn_listed(l, &e->addr, out) || excepted(l, &e->addr)) {
+	if (mr_learn_listed(l, &e->addr, out)) {
 		l->stats.protected ++;
-		return out->why[0]
-			       ? 0
-			       : mr_learn_say(out, MR_LEARN_NONE, "an own network is not banned");
+		return 0;
 	}
-	if (!abuse)
+	if (excepted(l, &e->addr)) {
+		l->stats.protected ++;
+		return mr_learn_say(out, MR_LEARN_NONE, "an own network is not banned");
+	}
+	if (e->kind == MR_EV_FAILURE)
 		fresh = new_attempts(l, e, at);
 	if (fresh == 0) {
 		l->stats.doubles++;
@@ -155,22 +198,5 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 	}
 	if (mr_book_find(l->book, MR_BAN, &e->addr, now, NULL))
 		return mr_learn_say(out, MR_LEARN_NONE, "banned already");
-	if (limit && mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL))
-		limit *= PERMIT_FACTOR;
-	if (limit > MARKS_MAX)
-		limit = MARKS_MAX;
-	r = mr_learn_record(l, abuse ? MR_MEMORY_ABUSE : MR_MEMORY_FAILURES, key.b, 16, true);
-	if (!r)
-		return -ENOMEM;
-	if (at > window)
-		mr_learn_marks_expire(r, at - window);
-	for (uint32_t i = 0; i < fresh && r->marks < MARKS_MAX; i++)
-		if (mr_learn_marks_add(r, at, user) < 0)
-			return -ENOMEM;
-	if (limit == 0 || r->marks < limit)
-		return mr_learn_say(out, MR_LEARN_COUNT, "%s, %u of %u", e->what, r->marks,
-				    (unsigned int)limit);
-	fresh = r->marks;
-	r->marks = 0;
-	return write_ban(l, e, &key, at, now, fresh, out);
+	return count(l, e, fresh, at, now, out);
 }

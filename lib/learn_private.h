@@ -7,20 +7,24 @@
 
 #include <mailreeve/learn.h>
 
-#define MR_LEARN_FORMATS 32 /* formats whose logouts are watched for; there are fewer */
+#define MR_LEARN_FORMATS 128 /* formats told apart for their logouts; there are fewer */
 #define MR_NS_PER_US	 1000u
 #define MR_NS_PER_S	 1000000000ull
 
-/* What a record is about: part of its key. */
+/* What a record is about: part of its key.  What only users with a password can fill and what any
+ * stranger can fill are kept apart: a storm of failures must not make a cap forget. */
 enum mr_memory {
+	/* earned */
 	MR_MEMORY_USERS = 1, /* of an address: marks (permit's end, user) */
 	MR_MEMORY_ADDRESSES, /* of a user: marks (permit's end, address) */
 	MR_MEMORY_PREFIX, /* marks (permit's end, address) */
+	/* failed */
 	MR_MEMORY_FAILURES, /* of a ban key: marks (when, user) */
 	MR_MEMORY_ABUSE, /* of a ban key: marks (when, 0) */
 	MR_MEMORY_HISTORY, /* of a ban key: a = bans so far, b = end of the last */
-	MR_MEMORY_ATTEMPTS, /* of a session: a = failures counted */
-	MR_MEMORY_PAIRS, /* of an address: a, b = lines of either side, marks[0].at = last */
+	/* attempts */
+	MR_MEMORY_ATTEMPTS, /* of a session: a, b = failures that either side told of */
+	MR_MEMORY_PAIRS, /* of an address: the same, not yet paired; first.at = last */
 };
 
 struct mr_learner {
@@ -28,8 +32,12 @@ struct mr_learner {
 	uint32_t (*user_id)(struct mr_str user, void *userdata);
 	void *userdata;
 	struct mr_learn_setup setup;
-	struct mr_learn_table *memory, *sessions;
-	const char *logs_out[MR_LEARN_FORMATS]; /* formats that were seen to log logouts */
+	struct mr_learn_table *earned, *failed, *attempts, *sessions;
+	struct {
+		uint64_t name; /* hash */
+		bool logs_out; /* was seen to log the end of a session */
+	} format[MR_LEARN_FORMATS];
+	size_t formats;
 	struct mr_learn_stats stats;
 };
 

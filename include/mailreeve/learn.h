@@ -51,8 +51,10 @@ struct mr_learn_stats {
 	size_t addresses, sessions; /* remembered now */
 };
 
-#define MR_LEARN_ADDRESSES 262144 /* addresses, users and prefixes remembered; 40 MB at most */
-#define MR_LEARN_SESSIONS  65536 /* open sessions remembered */
+/* Records remembered: of who earned permits, and as many of who failed; 80 bytes each once used,
+ * and 16 for each further failure, user or address that a threshold or a cap must know. */
+#define MR_LEARN_ADDRESSES 262144
+#define MR_LEARN_SESSIONS  65536 /* open sessions remembered, and attempts */
 
 /* `user_id` gives the number of a user in the persistent table, 0 if there is none to give. */
 int mr_learner_new(struct mr_book *book, uint32_t (*user_id)(struct mr_str user, void *userdata),

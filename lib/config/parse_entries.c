@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define ENTRIES_MAX  (16ul << 20) /* of a map: 16 million entries are 2 GiB of kernel memory */
-#define COUNT_MAX    1000000ul /* of thresholds and caps */
+#define COUNT_MAX    1000000ul /* of caps */
+#define EVENTS_MAX   10000ul /* of thresholds: the learner remembers each failure by its time */
 #define ESCALATE_MAX 1000ul
 
 static int number32(struct mr_parser *p, const char *what, unsigned long max, uint32_t *out)
@@ -172,7 +173,7 @@ static int ban_on(struct mr_parser *p, const struct mr_token *keyword, void *con
 	if (mr_word_is(&p->token, "never"))
 		mr_lexer_next(p);
 	else
-		r = mr_parse_number(p, "a number of events, or \"never\"", 0, COUNT_MAX, &n);
+		r = mr_parse_number(p, "a number of events, or \"never\"", 0, EVENTS_MAX, &n);
 	if (r < 0)
 		return r;
 	x.count = (uint32_t)n;

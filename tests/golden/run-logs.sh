@@ -39,7 +39,9 @@ for f; do
 		cp "$work/out" "$f.ok"
 	fi
 	{ [ $status = 0 ] && [ ! -s "$work/err" ] && diff -u "$f.ok" "$work/out"; } >"$work/diff" 2>&1
-	result $? "$f: the events" <(cat "$work/diff" "$work/err" && echo "(status $status)")
+	held=$?
+	{ cat "$work/err" && echo "(status $status)"; } >>"$work/diff"
+	result $held "$f: the events" "$work/diff"
 	! grep '"address":"9\.9\.9\.9"' "$work/out" >"$work/forged"
 	result $? "$f: no forged address" "$work/forged"
 done
