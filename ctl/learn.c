@@ -3,18 +3,13 @@
  * learn.c - `mailreeve learn --dry-run`: what a log would have done, with nothing touched.
  *
  * Reads files or standard input through the same readers and the same learner as the daemon, with a
- * book that writes to no kernel, and prints what each recognised line would do.  The log's own
- * clock drives windows and expiry.  Needs no root and no daemon; memory does not grow with the log.
+ * book that writes to no kernel, and prints what each recognised line would do.  Needs no root and
+ * no daemon.  Exit status 2 if a file could not be read (the others are), else 0.
  */
-#include "learn_print.h"
+#include "learn_run.h"
 #include "policy.h"
-#include "term.h"
 
-#include <fcntl.h>
-#include <mailreeve/learn.h>
-#include <mailreeve/reader.h>
-
-#define CHUNK (1u << 20) /* bytes read at once; a line longer than this is skipped */
+#include <sys/stat.h>
 
 struct options {
 	const char *config;
@@ -26,15 +21,6 @@ static const struct mr_option options[] = {
 	{ "config", 'c', MR_OPTION_TEXT, offsetof(struct options, config), "FILE",
 	  "the policy; without it the defaults, and all formats, those of old servers too" },
 	{ NULL, 0, 0, 0, NULL, NULL },
-};
-
-struct run {
-	const struct mr_ctl *ctl;
-	struct mr_reader *reader;
-	struct mr_learner *learner;
-	struct mr_book *book;
-	struct mr_learn_print print;
-	uint64_t clock; /* ns: the latest stamp */
 };
 
 static enum mr_exit learn_policy(const char *path, struct mr_policy **policy, struct mr_host **host)
@@ -56,106 +42,75 @@ static enum mr_exit learn_policy(const char *path, struct mr_policy **policy, st
 
 /* Without a daemon there is no table of service ids: a bit for each service of the policy will do.
  */
-static void learn_setup(struct run *run, const struct mr_policy *p, const struct mr_host *h,
-			bool defaults)
+static void learn_setup(struct mr_learn_run *run, const struct mr_host *h, bool defaults)
 {
-	struct mr_learn_setup s = { .policy = p,
-				    .host = h,
-				    .ban_services = mr_learn_bans(p, NULL) };
+	const struct mr_policy *p = run->policy;
 
-	s.permit_services = mr_learn_permits(p, NULL);
+	run->setup = (struct mr_learn_setup){ .policy = p,
+					      .host = h,
+					      .permit_services = mr_learn_permits(p, NULL),
+					      .ban_services = mr_learn_bans(p, NULL) };
 	if (defaults)
-		s.permit_services = ~0ull; /* nothing is configured: show what a login is worth */
-	mr_learner_setup(run->learner, &s);
+		run->setup.permit_services = ~0ull; /* show what a login is worth */
 }
 
-static void learn_line(struct run *run, const char *file, uint64_t number, const char *p, size_t n)
+static size_t add_format(const char **list, size_t n, const char *name)
 {
-	struct mr_learn_result result;
-	struct mr_event e;
-	uint64_t at;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], name) == 0)
+			return n;
+	list[n] = name;
+	return n + 1;
+}
 
-	if (mr_reader_line(run->reader, p, n, &e) != MR_PARSE_EVENT)
-		return;
-	at = e.time_us ? e.time_us * 1000 : run->clock;
-	if (at > run->clock) {
-		size_t dropped;
-		uint64_t next;
+/* With -c: the formats that are on by default, the file's own, and those that it names. */
+static const char **learn_formats(const struct mr_policy *p, size_t *n)
+{
+	size_t room = p->n_formats, k = 0;
+	const char **list;
 
-		run->clock = at;
-		mr_book_sweep(run->book, at, SIZE_MAX, &dropped, &next);
+	for (size_t i = 0; mr_formats[i]; i++)
+		room++;
+	for (size_t i = 0; i < p->n_learn; i++)
+		room += p->learn[i].n_formats;
+	list = calloc(room + 1, sizeof(*list));
+	for (size_t i = 0; list && mr_formats[i]; i++)
+		if (!mr_formats[i]->legacy)
+			k = add_format(list, k, mr_formats[i]->name);
+	for (size_t i = 0; list && i < p->n_formats; i++)
+		k = add_format(list, k, p->formats[i].name);
+	for (size_t i = 0; list && i < p->n_learn; i++)
+		for (size_t j = 0; j < p->learn[i].n_formats; j++)
+			k = add_format(list, k, p->learn[i].formats[j]);
+	*n = k;
+	return list;
+}
+
+static uint64_t learn_size(const struct mr_ctl *ctl)
+{
+	uint64_t size = 0;
+	struct stat st;
+
+	for (int i = 0; i < ctl->n_args; i++) {
+		if (stat(ctl->args[i], &st) < 0 || !S_ISREG(st.st_mode))
+			return 0;
+		size += (uint64_t)st.st_size;
 	}
-	mr_learner_event(run->learner, &e, at, run->clock, &result);
-	mr_learn_print_event(&run->print, file, number, &e, &result);
+	return size;
 }
 
-/* Splits what it is given into lines; keeps the unfinished one for the next call. */
-static enum mr_exit learn_stream(struct run *run, const char *file, int fd)
+static enum mr_exit learn_files(struct mr_learn_run *run, const struct mr_ctl *ctl)
 {
-	_free_ char *buf = malloc(CHUNK);
-	size_t have = 0;
-	uint64_t number = 0;
-	bool skipping = false;
-	ssize_t r;
+	enum mr_exit status = MR_EXIT_DONE, one;
 
-	if (!buf)
-		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
-	while ((r = read(fd, buf + have, CHUNK - have)) != 0) {
-		char *p = buf, *end, *newline;
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", file, strerror(errno));
-		mr_learn_print_progress(&run->print, (size_t)r);
-		end = buf + have + r;
-		while ((newline = memchr(p, '\n', (size_t)(end - p)))) {
-			number++;
-			if (!skipping)
-				learn_line(run, file, number, p, (size_t)(newline - p));
-			skipping = false;
-			p = newline + 1;
-		}
-		have = (size_t)(end - p);
-		if (have == CHUNK) {
-			have = 0; /* no newline in a megabyte: no line of a mail server */
-			skipping = true;
-		}
-		memmove(buf, p, have);
+	if (ctl->n_args == 0)
+		return mr_learn_run_file(run, "-");
+	for (int i = 0; i < ctl->n_args; i++) {
+		one = mr_learn_run_file(run, ctl->args[i]);
+		if (one != MR_EXIT_DONE)
+			status = one;
 	}
-	if (have && !skipping)
-		learn_line(run, file, number + 1, buf, have);
-	return MR_EXIT_DONE;
-}
-
-static enum mr_exit learn_file(struct run *run, const char *path)
-{
-	_close_ int fd = -EBADF;
-
-	if (strcmp(path, "-") == 0)
-		return learn_stream(run, "-", STDIN_FILENO);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(errno));
-	return learn_stream(run, path, fd);
-}
-
-static enum mr_exit learn_open(struct run *run, const struct mr_policy *policy, bool defaults)
-{
-	struct mr_book_limits limits = { .permits_max = policy->permit.max,
-					 .bans_max = policy->ban.max,
-					 .permit_plen6 = policy->permit.ipv6_prefix,
-					 .ban_plen6 = policy->ban.ipv6_prefix };
-	struct mr_reader_options o = { .policy = policy, .legacy = defaults };
-	struct mr_book_ops none = { 0 };
-	struct mr_error e = { "out of memory" };
-
-	if (mr_book_new(&limits, &none, NULL, &run->book) < 0 ||
-	    mr_learner_new(run->book, NULL, NULL, &run->learner) < 0 ||
-	    mr_reader_new(&o, &run->reader, &e) < 0)
-		return mr_ctl_fail(MR_EXIT_USAGE, "%s", e.text);
-	mr_reader_clock(run->reader, mr_realtime_us(), 0);
-	return MR_EXIT_DONE;
+	return status;
 }
 
 static enum mr_exit learn_run(const struct mr_ctl *ctl)
@@ -163,7 +118,9 @@ static enum mr_exit learn_run(const struct mr_ctl *ctl)
 	const struct options *o = ctl->options;
 	_cleanup_(mr_policy_freep) struct mr_policy *policy = NULL;
 	_cleanup_(mr_host_freep) struct mr_host *host = NULL;
-	struct run run = { .ctl = ctl, .print = { .json = ctl->json } };
+	_free_ struct mr_learn_run *run = calloc(1, sizeof(*run));
+	_free_ const char **formats = NULL;
+	size_t n = 0;
 	enum mr_exit status;
 
 	if (!o->dry_run)
@@ -171,19 +128,22 @@ static enum mr_exit learn_run(const struct mr_ctl *ctl)
 				   "learn needs --dry-run: the daemon does the learning "
 				   "(learn { … } in its configuration)");
 	status = learn_policy(o->config, &policy, &host);
-	if (status == MR_EXIT_DONE)
-		status = learn_open(&run, policy, !o->config);
+	if (status != MR_EXIT_DONE)
+		return status;
+	if (o->config)
+		formats = learn_formats(policy, &n);
+	if (!run || (o->config && !formats))
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	run->policy = policy;
+	run->print.json = ctl->json;
+	run->print.size = learn_size(ctl);
+	learn_setup(run, host, !o->config);
+	status = mr_learn_run_open(run, formats, n);
 	if (status == MR_EXIT_DONE) {
-		learn_setup(&run, policy, host, !o->config);
-		for (int i = 0; i < ctl->n_args && status == MR_EXIT_DONE; i++)
-			status = learn_file(&run, ctl->args[i]);
-		if (ctl->n_args == 0)
-			status = learn_file(&run, "-");
-		mr_learn_print_summary(&run.print, mr_reader_stats(run.reader));
+		status = learn_files(run, ctl);
+		mr_learn_print_summary(&run->print, mr_reader_stats(run->reader));
 	}
-	mr_reader_free(run.reader);
-	mr_learner_free(run.learner);
-	mr_book_free(run.book);
+	mr_learn_run_close(run);
 	return status;
 }
 
@@ -198,7 +158,7 @@ const struct mr_command mr_ctl_learn = {
 		"formats are tried, those of servers no longer shipped too.",
 	.options = options,
 	.options_size = sizeof(struct options),
-	.max_args = 1024,
+	.max_args = 65536,
 	.json = true,
 	.run = learn_run,
 };

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * learn_run.c - runs a log through readers and learner, as the daemon would have (learn_run.h).
+ *
+ * The clock is the log's: it goes forward with the stamps, and what the daemon does as time passes
+ * (sweeping, looking after sessions) happens on it.  A line that is late is late to the learner
+ * too.  A stamp from the future, or from a day and more ago, is not believed until three in a row
+ * say the same; then the clock follows, and if that was backwards everything learned is forgotten.
+ * A file that begins before the one ahead of it ended starts afresh in the same way.
+ *
+ * Never touches the kernel or the daemon; memory does not grow with the log.  A file that cannot be
+ * read is a message and a status; the next is read all the same.
+ */
+#include "learn_run.h"
+
+#include <fcntl.h>
+#include <mailreeve/export.h>
+#include <time.h>
+
+#define CHUNK	   (1u << 20) /* bytes read at once; a line longer than this is skipped */
+#define SECOND_NS  1000000000ull
+#define DAY_NS	   (86400 * SECOND_NS)
+#define BELIEVED   3 /* stamps in a row that move the clock against reason */
+#define OVERLAP_NS (60 * SECOND_NS) /* rotated files may overlap so much */
+#define TICKS_MAX  10000 /* ticks in one gap of the log; a permit lives 96 by default */
+
+enum mr_exit mr_learn_run_open(struct mr_learn_run *run, const char *const *formats, size_t n)
+{
+	struct mr_reader_options o = {
+		.policy = run->policy, .legacy = !formats, .formats = formats, .n_formats = n
+	};
+	struct mr_error e = { "out of memory" };
+	time_t now = time(NULL);
+	struct tm tm = { 0 };
+
+	localtime_r(&now, &tm);
+	run->now = (uint64_t)now * SECOND_NS;
+	if (mr_reader_new(&o, &run->reader, &e) < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "%s", e.text);
+	mr_reader_clock(run->reader, mr_realtime_us(), tm.tm_gmtoff);
+	return MR_EXIT_DONE;
+}
+
+void mr_learn_run_close(struct mr_learn_run *run)
+{
+	mr_reader_free(run->reader);
+	mr_learner_free(run->learner);
+	mr_book_free(run->book);
+}
+
+/* Nothing learned yet. */
+static int start_afresh(struct mr_learn_run *run)
+{
+	const struct mr_policy *p = run->policy;
+	struct mr_book_limits limits = { .permits_max = p->permit.max,
+					 .bans_max = p->ban.max,
+					 .permit_plen6 = p->permit.ipv6_prefix,
+					 .ban_plen6 = p->ban.ipv6_prefix };
+	struct mr_book_ops none = { 0 };
+	int r;
+
+	mr_learner_free(MR_TAKE_PTR(run->learner));
+	mr_book_free(MR_TAKE_PTR(run->book));
+	r = mr_book_new(&limits, &none, NULL, &run->book);
+	if (r == 0)
+		r = mr_learner_new(run->book, NULL, NULL, &run->learner);
+	if (r < 0)
+		return r;
+	mr_learner_setup(run->learner, &run->setup);
+	run->clock = run->tick = 0;
+	return 0;
+}
+
+/* The daemon's chores up to `at`. */
+static void let_time_pass(struct mr_learn_run *run, uint64_t at)
+{
+	uint64_t step = run->policy->permit.ttl_us * 1000 / 4, next;
+	struct mr_learn_stats stats;
+	size_t n = 0;
+
+	for (unsigned int i = 0; run->tick && run->tick <= at && i < TICKS_MAX; i++) {
+		mr_learner_stats(run->learner, &stats);
+		if (stats.sessions == 0)
+			break;
+		mr_book_sweep(run->book, run->tick, SIZE_MAX, &n, &next);
+		mr_learner_tick(run->learner, run->tick, &n);
+		run->tick += step;
+	}
+	if (run->tick <= at)
+		run->tick = at + step;
+	if (at / SECOND_NS != run->clock / SECOND_NS)
+		mr_book_sweep(run->book, at, SIZE_MAX, &n, &next);
+	run->clock = at;
+}
+
+/* When the line happened, on the clock; moves the clock. */
+static uint64_t clock_of(struct mr_learn_run *run, uint64_t time_us)
+{
+	uint64_t at = time_us * 1000;
+	bool ahead, behind;
+
+	if (!time_us)
+		return run->clock;
+	ahead = run->clock && run->clock <= run->now + DAY_NS && at > run->now + DAY_NS;
+	behind = at + DAY_NS < run->clock ||
+		 (run->strikes >= BELIEVED && at + OVERLAP_NS < run->clock);
+	if (!ahead && !behind) {
+		run->strikes = 0;
+	} else if (++run->strikes >= BELIEVED) {
+		run->strikes = 0;
+		if (behind && start_afresh(run) < 0)
+			return run->clock;
+	} else {
+		return ahead ? run->clock : at;
+	}
+	if (at > run->clock)
+		let_time_pass(run, at);
+	return at;
+}
+
+static void learn_event(struct mr_learn_run *run, const char *file, uint64_t number,
+			const struct mr_event *e)
+{
+	struct mr_learn_result result = { .action = MR_LEARN_NONE };
+	uint64_t at;
+
+	if (!run->learner && start_afresh(run) < 0)
+		return;
+	at = clock_of(run, e->time_us);
+	mr_learner_event(run->learner, e, at, run->clock, &result);
+	mr_learn_print_event(&run->print, file, number, e, &result);
+}
+
+struct stream {
+	struct mr_learn_run *run;
+	const char *file;
+	uint64_t number; /* of the line, or of the record */
+	bool skipping; /* the rest of a line that was too long */
+	struct mr_export *export;
+};
+
+/* Whole lines of what is there; returns what was eaten. */
+static size_t eat_lines(struct stream *s, const char *p, size_t n, bool full)
+{
+	const char *start = p, *end = p + n, *newline;
+	struct mr_event e;
+
+	while (p < end && (newline = memchr(p, '\n', (size_t)(end - p)))) {
+		s->number++;
+		if (!s->skipping &&
+		    mr_reader_line(s->run->reader, p, (size_t)(newline - p), &e) == MR_PARSE_EVENT)
+			learn_event(s->run, s->file, s->number, &e);
+		s->skipping = false;
+		p = newline + 1;
+	}
+	if (p == start && full) {
+		s->skipping = true; /* no newline in a megabyte: no line of a mail server */
+		return n;
+	}
+	return (size_t)(p - start);
+}
+
+static void eat_record(struct stream *s, const struct mr_line *l)
+{
+	struct mr_event e;
+
+	s->number++;
+	if (mr_reader_record(s->run->reader, l, &e) == MR_PARSE_EVENT)
+		learn_event(s->run, s->file, s->number, &e);
+}
+
+static size_t eat_fields(struct stream *s, const char *p, size_t n, bool full)
+{
+	size_t done = 0, eaten;
+	struct mr_line l;
+	bool record;
+
+	while (done < n && (eaten = mr_export_feed(s->export, p + done, n - done, full && done == 0,
+						   &record, &l))) {
+		if (record)
+			eat_record(s, &l);
+		done += eaten;
+	}
+	return done;
+}
+
+static void eat_rest(struct stream *s, const char *p, size_t n)
+{
+	struct mr_event e;
+	struct mr_line l;
+
+	if (s->export) {
+		if (mr_export_end(s->export, &l))
+			eat_record(s, &l);
+	} else if (n && !s->skipping) {
+		s->number++;
+		if (mr_reader_line(s->run->reader, p, n, &e) == MR_PARSE_EVENT)
+			learn_event(s->run, s->file, s->number, &e);
+	}
+}
+
+/* What is no text is told by its first bytes, with the way to read it. */
+static enum mr_exit look_at_head(struct stream *s, const char *p, size_t n)
+{
+	static const struct {
+		const char *magic;
+		size_t n;
+		const char *what, *how;
+	} kinds[] = {
+		{ "\x1f\x8b", 2, "compressed", "zcat %s | mailreeve learn --dry-run" },
+		{ "\xfd"
+		  "7zXZ",
+		  5, "compressed", "xzcat %s | mailreeve learn --dry-run" },
+		{ "\x28\xb5\x2f\xfd", 4, "compressed", "zstdcat %s | mailreeve learn --dry-run" },
+		{ "BZh", 3, "compressed", "bzcat %s | mailreeve learn --dry-run" },
+		{ "LPKSHHRH", 8, "a file of the journal",
+		  "journalctl --file %s -o export | mailreeve learn --dry-run" },
+	};
+	char how[256];
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(kinds); i++) {
+		if (n < kinds[i].n || memcmp(p, kinds[i].magic, kinds[i].n) != 0)
+			continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(how, sizeof(how), kinds[i].how, s->file);
+#pragma GCC diagnostic pop
+		return mr_ctl_fail(MR_EXIT_USAGE, "%s is %s: %s", s->file, kinds[i].what, how);
+	}
+	if (mr_export_is(p, n) && mr_export_new(&s->export) < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	return MR_EXIT_DONE;
+}
+
+static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
+{
+	struct stream s = { .run = run, .file = file };
+	_free_ char *buf = malloc(CHUNK);
+	enum mr_exit status = MR_EXIT_DONE;
+	size_t have = 0, eaten;
+	bool first = true;
+	ssize_t r;
+
+	if (!buf)
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	run->strikes = BELIEVED; /* a file may begin before the last one ended */
+	for (;;) {
+		mr_learn_print_flush(&run->print);
+		r = read(fd, buf + have, CHUNK - have);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		mr_learn_print_progress(&run->print, (size_t)r);
+		have += (size_t)r;
+		if (first)
+			status = look_at_head(&s, buf, have);
+		first = false;
+		if (status != MR_EXIT_DONE)
+			return status;
+		eaten = s.export ? eat_fields(&s, buf, have, have == CHUNK)
+				 : eat_lines(&s, buf, have, have == CHUNK);
+		have -= eaten;
+		memmove(buf, buf + eaten, have);
+	}
+	if (r < 0)
+		status = mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", file, strerror(errno));
+	eat_rest(&s, buf, have);
+	mr_export_free(s.export);
+	return status;
+}
+
+enum mr_exit mr_learn_run_file(struct mr_learn_run *run, const char *path)
+{
+	_close_ int fd = -EBADF;
+
+	if (strcmp(path, "-") == 0)
+		return learn_stream(run, "-", STDIN_FILENO);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(errno));
+	return learn_stream(run, path, fd);
+}
