@@ -181,7 +181,7 @@ const char *mr_ids_service_name(const struct mr_ids *ids, uint8_t id)
 
 /* --- counters --------------------------------------------------------------------------------- */
 
-#define COUNTER_SLOTS (4 * MR_COUNTERS_MAX)
+#define COUNTER_SLOTS (4ul * MR_COUNTERS_MAX)
 
 static size_t counter_slot(const struct mr_ids *ids, const uint32_t *slot, const char *service,
 			   const char *text)
