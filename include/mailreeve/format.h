@@ -53,16 +53,29 @@ struct mr_format {
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };
 /* one of each file of lib/format/ */
+extern const struct mr_format mr_format_appleimap;
 extern const struct mr_format mr_format_courier;
+extern const struct mr_format mr_format_cucipop;
 extern const struct mr_format mr_format_cyrus;
 extern const struct mr_format mr_format_dovecot;
+extern const struct mr_format mr_format_dovecot0;
 extern const struct mr_format mr_format_exim;
+extern const struct mr_format mr_format_gnupop3d;
+extern const struct mr_format mr_format_horde;
+extern const struct mr_format mr_format_kerio;
 extern const struct mr_format mr_format_nginx;
 extern const struct mr_format mr_format_opensmtpd;
 extern const struct mr_format mr_format_perdition;
+extern const struct mr_format mr_format_popa3d;
 extern const struct mr_format mr_format_postfix;
+extern const struct mr_format mr_format_qpopper;
+extern const struct mr_format mr_format_roundcube;
 extern const struct mr_format mr_format_sendmail;
+extern const struct mr_format mr_format_sogo;
+extern const struct mr_format mr_format_solidpop3d;
+extern const struct mr_format mr_format_teapop;
 extern const struct mr_format mr_format_uw;
+extern const struct mr_format mr_format_vmpop3d;
 extern const struct mr_format mr_format_vpopmail;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
@@ -90,6 +103,10 @@ struct mr_joined {
 int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v);
 bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out);
 void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key);
+/* The same with a process id as the key; pid 0 (none), or no joiner, is never found. */
+void mr_join_put_pid(struct mr_join *j, const char *scope, uint32_t pid, const struct mr_joined *v);
+bool mr_join_get_pid(struct mr_join *j, const char *scope, uint32_t pid, struct mr_joined *out);
+void mr_join_drop_pid(struct mr_join *j, const char *scope, uint32_t pid);
 
 /* --- cutting ---------------------------------------------------------------------------------- */
 /* A cursor eats from the left (mr_cut_) or from the right (mr_trim_).  On a mismatch nothing moves.

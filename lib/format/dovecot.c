@@ -269,16 +269,54 @@ static void remember(struct mr_join *j, const struct mr_event *e)
 		mr_join_put(j, NAME, e->session, &v);
 }
 
+/*
+ * What libpam logs of an attempt has no session; the login process tells it again when the client
+ * goes.  The attempts told so far are kept under address and user, and taken off there.
+ */
+static const char PAM_SCOPE[] = "dovecot-pam";
+
+static struct mr_str pam_key(const struct mr_addr *a, struct mr_str user, char buf[MR_JOIN_KEY])
+{
+	size_t n = sizeof(a->b) + user.n;
+
+	if (user.n == 0 || n > MR_JOIN_KEY)
+		return (struct mr_str){ buf, 0 };
+	memcpy(buf, a->b, sizeof(a->b));
+	memcpy(buf + sizeof(a->b), user.p, user.n);
+	return (struct mr_str){ buf, n };
+}
+
+static uint32_t pam_told(struct mr_join *j, const struct mr_addr *a, struct mr_str user)
+{
+	char buf[MR_JOIN_KEY];
+	struct mr_joined v;
+
+	if (!j || !mr_join_get(j, PAM_SCOPE, pam_key(a, user, buf), &v))
+		return 0;
+	return (uint32_t)v.time_us;
+}
+
+static void pam_tell(struct mr_join *j, const struct mr_addr *a, struct mr_str user, uint32_t n)
+{
+	struct mr_joined v = { .time_us = n };
+	char buf[MR_JOIN_KEY];
+
+	if (j && n)
+		mr_join_put(j, PAM_SCOPE, pam_key(a, user, buf), &v);
+	else if (j)
+		mr_join_drop(j, PAM_SCOPE, pam_key(a, user, buf));
+}
+
 static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct mr_join *j,
 				 struct mr_event *out)
 {
 	const char *user = memmem(s.p, s.n, "user=<", 6);
 	struct mr_str head, rest;
 	struct tail t;
-	uint32_t attempts;
+	uint32_t attempts, told;
 
-	if (!user)
-		return MR_PARSE_NOTHING;
+	if (!user) /* "Login: U [A]" is dovecot0.c's */
+		return MR_CUT(&s, "Login: ") ? MR_PARSE_NOT_MINE : MR_PARSE_NOTHING;
 	head = (struct mr_str){ s.p, (size_t)(user - s.p) };
 	rest = (struct mr_str){ user + 6, s.n - head.n - 6 };
 	if (!MR_TRIM(&head, ": "))
@@ -302,8 +340,13 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 		return MR_PARSE_NOTHING;
 	if (!read_tail(rest, &t))
 		return MR_PARSE_LOST;
+	told = pam_told(j, &t.rip, t.user);
+	if (told)
+		pam_tell(j, &t.rip, t.user, told > attempts ? told - attempts : 0);
+	if (told >= attempts)
+		return MR_PARSE_NOTHING;
 	fill(out, MR_EV_FAILURE, family, &t, "auth failed");
-	out->count = attempts;
+	out->count = attempts - told;
 	return MR_PARSE_EVENT;
 }
 
@@ -362,7 +405,7 @@ static bool auth_verdict(struct mr_str s)
 }
 
 /* DRIVER(U,R[,<S>]): VERDICT */
-static enum mr_parse parse_auth(struct mr_str s, struct mr_event *out)
+static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, struct mr_event *out)
 {
 	struct mr_str verdict = { 0 }, item, driver, id;
 	struct tail t = { 0 };
@@ -389,6 +432,77 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_event *out)
 	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "("))
 		return MR_PARSE_NOTHING;
 	t.user = s;
+	if (mr_str_is(driver, "pam") && pam_told(j, &t.rip, t.user))
+		return MR_PARSE_NOTHING; /* libpam's own line told it */
+	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
+	return MR_PARSE_EVENT;
+}
+
+/* pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=U rhost=R
+ * [ user=U].  U without blanks, or the fields cannot be told apart. */
+static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, struct mr_event *out)
+{
+	struct mr_str head, user, addr, again;
+	struct tail t = { 0 };
+
+	if (!mr_find(s, " ruser=", &head, &s) || memchr(head.p, '<', head.n) ||
+	    !mr_cut_to(&s, ' ', &user) || !MR_CUT(&s, "rhost="))
+		return MR_PARSE_NOTHING;
+	addr = s;
+	if (mr_cut_to(&s, ' ', &addr)) {
+		MR_CUT(&s, " ");
+		again = s;
+		if (again.n && (!MR_CUT(&again, "user=") || again.n != user.n ||
+				memcmp(again.p, user.p, user.n) != 0))
+			return MR_PARSE_NOTHING;
+	}
+	if (!mr_str_addr(addr, &t.rip))
+		return MR_PARSE_NOTHING;
+	t.user = user;
+	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
+	pam_tell(j, &t.rip, user, pam_told(j, &t.rip, user) + 1);
+	return MR_PARSE_EVENT;
+}
+
+/* 2.4, behind "auth(": U,R,sasl:MECH)<S>: [Info: ]DRIVER: VERDICT, read from the right */
+static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, struct mr_event *out)
+{
+	struct mr_str verdict, driver, id, item, x;
+	struct tail t = { 0 };
+	bool pam = false;
+
+	if (!mr_find_last(s, ": ", &s, &verdict) || s.n > 2 * MR_CLIENT_TEXT_MAX)
+		return MR_PARSE_NOTHING;
+	if (MR_TRIM(&s, ": pam_authenticate() failed")) {
+		if (!MR_CUT(&verdict, "Authentication failure") &&
+		    !MR_CUT(&verdict, "User not known to the underlying authentication module"))
+			return MR_PARSE_NOTHING;
+	} else if (!auth_verdict(verdict)) {
+		return MR_PARSE_NOTHING;
+	}
+	if (mr_find_last(s, ": ", &x, &driver) && !mr_str_is(driver, "Info")) {
+		s = x;
+		pam = mr_str_is(driver, "pam");
+		if (!mr_cut_class(&driver, MR_CLASS_WORD, &x) || driver.n)
+			return MR_PARSE_NOTHING;
+	}
+	MR_TRIM(&s, ": Info");
+	if (!mr_find_last(s, ")<", &s, &id) || !MR_TRIM(&id, ">"))
+		return MR_PARSE_NOTHING;
+	if (id.n && (!mr_cut_class(&id, MR_CLASS_BASE64, &t.session) || id.n))
+		return MR_PARSE_NOTHING;
+	if (!mr_trim_from(&s, ',', &item))
+		return MR_PARSE_NOTHING;
+	if (MR_CUT(&item, "sasl:")) {
+		if (!mr_cut_class(&item, MR_CLASS_WORD, &x) || item.n ||
+		    !mr_trim_from(&s, ',', &item))
+			return MR_PARSE_NOTHING;
+	}
+	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip))
+		return MR_PARSE_NOTHING;
+	t.user = s;
+	if (pam && pam_told(j, &t.rip, t.user))
+		return MR_PARSE_NOTHING; /* libpam's own line told it */
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
 	return MR_PARSE_EVENT;
 }
@@ -422,12 +536,23 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 	for (kind.n = 0;
 	     kind.n < program.n && program.p[kind.n] != '(' && program.p[kind.n] != '<';)
 		kind.n++;
+	if (mr_str_is(kind, "auth") || mr_str_is(kind, "dovecot-auth")) {
+		struct mr_str whole = { program.p,
+					(size_t)(l->message.p + l->message.n - program.p) };
+		struct mr_str m = l->message;
+
+		if (kind.n == program.n &&
+		    MR_CUT(&m, "pam_unix(dovecot:auth): authentication failure;"))
+			return parse_pam(m, j, out);
+		if (MR_CUT(&whole, "auth("))
+			return parse_auth24(whole, j, out);
+	}
 	if (mr_str_is(kind, "auth") || mr_str_is(kind, "auth-worker")) {
 		if (l->program.n == program.n && kind.n == program.n && !MR_CUT(&s, "Info: "))
 			return MR_PARSE_NOTHING;
 		MR_CUT(&s, "Info: ");
 		cut_worker(&s);
-		return parse_auth(s, out);
+		return parse_auth(s, j, out);
 	}
 	family = family_of(kind);
 	if (family == MR_FAMILY_NONE)

@@ -7,11 +7,37 @@
  */
 #include <mailreeve/format.h>
 
+/* clang-format off: one a line, so that two branches can add to it.  The first two come first: most
+ * lines are theirs.  Programs that several servers share (imapd, pop3d) are asked in this order. */
 const struct mr_format *const mr_formats[] = {
-	&mr_format_dovecot,  &mr_format_postfix, &mr_format_courier,   &mr_format_cyrus,
-	&mr_format_exim,     &mr_format_nginx,	 &mr_format_opensmtpd, &mr_format_perdition,
-	&mr_format_sendmail, &mr_format_uw,	 &mr_format_vpopmail,  NULL,
+	&mr_format_dovecot,
+	&mr_format_postfix,
+	&mr_format_courier,
+	&mr_format_cyrus,
+	&mr_format_exim,
+	&mr_format_horde,
+	&mr_format_nginx,
+	&mr_format_opensmtpd,
+	&mr_format_perdition,
+	&mr_format_roundcube,
+	&mr_format_sendmail,
+	&mr_format_sogo,
+	&mr_format_uw,
+	&mr_format_vpopmail,
+	/* no longer shipped */
+	&mr_format_appleimap,
+	&mr_format_cucipop,
+	&mr_format_dovecot0,
+	&mr_format_gnupop3d,
+	&mr_format_kerio,
+	&mr_format_popa3d,
+	&mr_format_qpopper,
+	&mr_format_solidpop3d,
+	&mr_format_teapop,
+	&mr_format_vmpop3d,
+	NULL,
 };
+/* clang-format on */
 
 const struct mr_format *mr_format_find(const char *name)
 {

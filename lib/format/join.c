@@ -12,6 +12,8 @@
  */
 #include <mailreeve/format.h>
 
+#include <stdio.h>
+
 #define MR_JOIN_WAYS 4 /* slots that one key may take; eviction looks at no more */
 #define SCOPE_BYTES  12
 
@@ -127,4 +129,36 @@ void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key)
 
 	if (s)
 		s->age = 0;
+}
+
+#define PID_TEXT 12 /* bytes: ten digits and a NUL */
+
+static struct mr_str pid_key(uint32_t pid, char buf[static PID_TEXT])
+{
+	int n = snprintf(buf, PID_TEXT, "%u", pid);
+
+	return (struct mr_str){ buf, n > 0 ? (size_t)n : 0 };
+}
+
+void mr_join_put_pid(struct mr_join *j, const char *scope, uint32_t pid, const struct mr_joined *v)
+{
+	char buf[PID_TEXT];
+
+	if (j && pid)
+		mr_join_put(j, scope, pid_key(pid, buf), v);
+}
+
+bool mr_join_get_pid(struct mr_join *j, const char *scope, uint32_t pid, struct mr_joined *out)
+{
+	char buf[PID_TEXT];
+
+	return j && pid && mr_join_get(j, scope, pid_key(pid, buf), out);
+}
+
+void mr_join_drop_pid(struct mr_join *j, const char *scope, uint32_t pid)
+{
+	char buf[PID_TEXT];
+
+	if (j && pid)
+		mr_join_drop(j, scope, pid_key(pid, buf));
 }

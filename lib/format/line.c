@@ -165,6 +165,38 @@ cut:
 	return true;
 }
 
+/* "Nov 21 2026 20:43:50" (Apple) and "Sun Nov 21 20:43:50 2026" (ctime). */
+static bool cut_with_year(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
+{
+	const char *date = s->p, *clock, *year;
+	size_t n;
+	int month, day, sec, y;
+
+	if (s->n >= 20 && s->p[3] == ' ' && s->p[6] == ' ' && s->p[11] == ' ') {
+		year = date + 7;
+		clock = date + 12;
+		n = 20;
+	} else if (s->n >= 24 && s->p[3] == ' ' && s->p[7] == ' ' && s->p[10] == ' ' &&
+		   s->p[19] == ' ') {
+		date = s->p + 4;
+		clock = date + 7;
+		year = date + 16;
+		n = 24;
+	} else {
+		return false;
+	}
+	month = month_of(date);
+	day = date[4] == ' ' ? digits(date + 5, 1) : digits(date + 4, 2);
+	sec = clock_time(clock);
+	y = digits(year, 4);
+	if (!month || day < 1 || day > 31 || sec < 0 || y < 1970)
+		return false;
+	*out = stamp(days_from_civil(y, month, day), sec, 0, c->gmtoff);
+	s->p += n;
+	s->n -= n;
+	return true;
+}
+
 /* "2026-11-21T20:43:50.123+00:00", "2026-11-21 20:43:50", "2026/11/21 20:43:50". */
 static bool cut_iso(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
 {
@@ -358,7 +390,8 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 	start = s.p;
 	if (v1 && cut_rfc5424(&s, clock, &l)) {
 		l.body = s;
-	} else if (cut_bsd(&s, clock, &l.time_us) || cut_iso(&s, clock, &l.time_us)) {
+	} else if (cut_bsd(&s, clock, &l.time_us) || cut_iso(&s, clock, &l.time_us) ||
+		   cut_with_year(&s, clock, &l.time_us)) {
 		MR_CUT(&s, " ");
 		l.body = s;
 		/* 2026/11/21 is nginx's own log: "[info] 218#218: …", no host, no program */
