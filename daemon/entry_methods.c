@@ -330,8 +330,8 @@ int mr_method_entry_add(sd_bus_message *msg, void *userdata, sd_bus_error *error
 int mr_method_entry_delete(sd_bus_message *msg, void *userdata, sd_bus_error *error)
 {
 	struct mr_client *c = userdata;
-	const char *kind_text, *address;
-	enum mr_entry_kind kind;
+	const char *kind_text = NULL, *address = NULL;
+	enum mr_entry_kind kind = MR_PERMIT;
 	struct mr_prefix p;
 	struct mr_addr a;
 	int r = sd_bus_message_read(msg, "ss", &kind_text, &address);
@@ -502,8 +502,8 @@ int mr_method_entry_list(sd_bus_message *msg, void *userdata, sd_bus_error *erro
 {
 	struct mr_client *c = userdata;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *kind_text, *after;
-	enum mr_entry_kind kind;
+	const char *kind_text = NULL, *after = NULL;
+	enum mr_entry_kind kind = MR_PERMIT;
 	char next[24] = "", *end;
 	uint32_t max;
 	size_t cursor;
