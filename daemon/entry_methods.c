@@ -103,7 +103,7 @@ static bool rules_name(const struct mr_rule *rules, size_t n, enum mr_source_kin
 
 /* What a permit opens that names no service: those of `permit { services }`, else those whose
  * rules, or `global` behind them, name `permitted`. */
-static uint64_t permit_services(const struct mr_live *l)
+uint64_t mr_permit_services(const struct mr_live *l)
 {
 	const struct mr_policy *p = l->policy;
 	bool global = rules_name(p->global, p->n_global, MR_SOURCE_PERMITTED);
@@ -124,7 +124,7 @@ static uint64_t permit_services(const struct mr_live *l)
 	return bits;
 }
 
-static uint64_t ban_services(const struct mr_live *l)
+uint64_t mr_ban_services(const struct mr_live *l)
 {
 	uint64_t bits = 0;
 
@@ -161,8 +161,8 @@ static int entry_services(const struct mr_manager *m, enum mr_entry_kind kind, c
 {
 	if (names && *names)
 		return named_services(m, names, out, error);
-	*out = kind == MR_BAN ? ban_services(m->active)
-	       : m->active    ? permit_services(m->active)
+	*out = kind == MR_BAN ? mr_ban_services(m->active)
+	       : m->active    ? mr_permit_services(m->active)
 			      : 0;
 	if (!*out)
 		return sd_bus_error_setf(

@@ -16,7 +16,7 @@
 #include <systemd/sd-journal.h>
 
 #define LOG_TEXT   8192 /* bytes of one message; a whole page of findings fits */
-#define LOG_FIELDS 12 /* fields of one message, our own five included */
+#define LOG_FIELDS 20 /* fields of one message, our own six included */
 
 void mr_log_open(struct mr_log *l)
 {

@@ -45,5 +45,8 @@ void mr_log_emit(const struct mr_log *l, int level, const struct mr_log_field *f
 #define MR_MSG_ENTRY	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8b" /* a permit or ban came or went */
 #define MR_MSG_FULL	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8c"
 #define MR_MSG_STATE	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8d" /* trouble with the state directory */
+#define MR_MSG_SOURCE	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8e" /* a log source failed, or is back */
+#define MR_MSG_LOST	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8f" /* verdicts in a wording nobody knows */
+#define MR_MSG_FORGED	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e90" /* a line from who may not write it */
 
 #endif

@@ -10,6 +10,7 @@
 #include "apply.h"
 #include "control.h"
 #include "entry_file.h"
+#include "learn.h"
 #include "lock.h"
 
 #include <mailreeve/host.h>
@@ -252,10 +253,12 @@ static int start(struct mr_manager *m)
 		r = mr_control_start(m);
 	if (r == 0)
 		r = mr_monitor_start(m);
-	if (r == 0)
+	if (r == 0) {
+		mr_learn_apply(m);
 		say_started(m);
-	else
+	} else {
 		mr_log(&m->log, LOG_ERR, "mailreeved cannot start: %s", strerror(-r));
+	}
 	return r;
 }
 
@@ -287,6 +290,7 @@ static void stop(struct mr_manager *m)
 
 	m->stopping = true;
 	mr_worker_free(MR_TAKE_PTR(m->worker)); /* waits for what it has in hand */
+	mr_learn_stop(m);
 	mr_jobs_clear(m);
 	mr_control_stop(m);
 	if (m->kernel)

@@ -22,6 +22,7 @@
 struct mr_job;
 struct mr_control;
 struct mr_monitor;
+struct mr_learn;
 
 struct mr_options {
 	const char *config, *runtime_dir, *state_dir, *pin_dir;
@@ -104,6 +105,7 @@ struct mr_manager {
 
 	struct mr_control *control;
 	struct mr_monitor *monitor;
+	struct mr_learn *learn; /* learn.c; NULL: nothing is learned */
 };
 
 /* Starts everything, READY included; runs the loop; stops cleanly.  0 or -errno, already logged. */
@@ -139,6 +141,12 @@ int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, cons
 		       struct mr_error *e);
 uint64_t mr_entries_held(const struct mr_manager *m); /* service bits that entries name */
 void mr_entries_stop(struct mr_manager *m);
+
+/* --- entry_methods.c ---------------------------------------------------------------------------
+ */
+/* The services that an entry covers which names none. */
+uint64_t mr_permit_services(const struct mr_live *l);
+uint64_t mr_ban_services(const struct mr_live *l);
 
 /* --- status.c ----------------------------------------------------------------------------------
  */
