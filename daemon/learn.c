@@ -71,7 +71,7 @@ static void tell_full(struct mr_learn *l)
 		return;
 	l->refused = s.permits_refused;
 	m->full_told = now;
-	mr_log_with(&m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_FULL }),
+	mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
 		    "the map of permits is full (%u): who logs in now gets none until others end; "
 		    "raise `permit { max }`",
 		    m->limits.permits_max);
@@ -246,9 +246,10 @@ static int add_source(struct mr_learn *l, const struct mr_policy *p,
 	if (r == 0)
 		r = mr_grow(&l->feed, &l->allocated, l->feeds, sizeof(struct mr_learn_feed *));
 	if (r < 0) {
-		mr_log_with(&l->m->log, LOG_ERR,
-			    ({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
-			    "%s cannot be read: %s", s->key, *e.text ? e.text : strerror(-r));
+		mr_log_with(
+			&l->m->log, LOG_ERR,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
+			"%s cannot be read: %s", s->key, *e.text ? e.text : strerror(-r));
 		return r;
 	}
 	l->feed[l->feeds++] = s;

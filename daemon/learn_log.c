@@ -44,7 +44,7 @@ static int on_summary(sd_event_source *source _unused_, uint64_t usec _unused_, 
 	l->summary = sd_event_source_disable_unref(l->summary);
 	l->budget[MR_PERMIT].held = l->budget[MR_BAN].held = 0;
 	if (permits || bans)
-		mr_log_with(&l->m->log, LOG_INFO, ({ "MESSAGE_ID", MR_MSG_ENTRY }),
+		mr_log_with(&l->m->log, LOG_INFO, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }),
 			    "%" PRIu64 " more permits and %" PRIu64
 			    " more bans in %llu s, not told one by one",
 			    permits, bans, TOLD_NS / 1000000000ull);
@@ -88,10 +88,10 @@ void mr_learn_log(struct mr_learn *l, const char *source, const struct mr_event 
 		return;
 	mr_prefix_text(&r->keyed, key);
 	mr_log_with(&l->m->log, kind == MR_BAN ? LOG_NOTICE : LOG_INFO,
-		    ({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ENTRY", name },
-		     { "MAILREEVE_ADDRESS", key }, { "MAILREEVE_USER", user },
-		     { "MAILREEVE_SERVICE", family }, { "MAILREEVE_FORMAT", e->format },
-		     { "MAILREEVE_SOURCE", source }, { "MAILREEVE_WHY", r->why }),
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }, { "MAILREEVE_ENTRY", name },
+			      { "MAILREEVE_ADDRESS", key }, { "MAILREEVE_USER", user },
+			      { "MAILREEVE_SERVICE", family }, { "MAILREEVE_FORMAT", e->format },
+			      { "MAILREEVE_SOURCE", source }, { "MAILREEVE_WHY", r->why }),
 		    "%s for %s (%s%s%s%s%s): %s", name, key, e->format, family ? ", " : "",
 		    family ? family : "", user ? ", user " : "", user ? user : "", r->why);
 }
@@ -109,8 +109,8 @@ void mr_learn_log_lost(struct mr_learn_feed *s)
 			continue;
 		s->lost[i] = true;
 		mr_log_with(&s->learn->m->log, LOG_WARNING,
-			    ({ "MESSAGE_ID", MR_MSG_LOST }, { "MAILREEVE_SOURCE", s->key },
-			     { "MAILREEVE_PROGRAM", lost->program }),
+			    MR_FIELDS({ "MESSAGE_ID", MR_MSG_LOST }, { "MAILREEVE_SOURCE", s->key },
+				      { "MAILREEVE_PROGRAM", lost->program }),
 			    "%s: %s writes logins in a wording that no format knows, nothing is "
 			    "learned from such lines: %s",
 			    s->key, lost->program, lost->example);
@@ -123,13 +123,15 @@ void mr_learn_log_state(struct mr_learn_feed *s)
 	bool failed = f->state == MR_FEED_FAILED;
 
 	if (!failed && s->told_failed && f->state != MR_FEED_WAITING)
-		mr_log_with(&s->learn->m->log, LOG_NOTICE,
-			    ({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
-			    "%s is read again", s->key);
+		mr_log_with(
+			&s->learn->m->log, LOG_NOTICE,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
+			"%s is read again", s->key);
 	else if (failed || (f->state == MR_FEED_WAITING && f->error))
-		mr_log_with(&s->learn->m->log, failed ? LOG_ERR : LOG_WARNING,
-			    ({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
-			    "%s%s", f->error, failed ? "; tried again" : "; waiting for it");
+		mr_log_with(
+			&s->learn->m->log, failed ? LOG_ERR : LOG_WARNING,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
+			"%s%s", f->error, failed ? "; tried again" : "; waiting for it");
 	s->told_failed = failed || f->state == MR_FEED_WAITING;
 }
 

@@ -71,7 +71,7 @@ static void save_write(void *arg)
 static void save_said(struct mr_learn_save *s)
 {
 	if (s->r < 0)
-		mr_log_with(&s->m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+		mr_log_with(&s->m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%s: %s; after a restart logs would be read from an older place",
 			    s->path ? s->path : "sources.json", strerror(-s->r));
 }
@@ -145,7 +145,7 @@ void mr_learn_places_load(struct mr_learn *l)
 		if (all && json_integer_value(json_object_get(all, "version")) == VERSION_NOW)
 			l->places = json_incref(json_object_get(all, "sources"));
 		if (!json_is_object(l->places) && asprintf(&aside, "%s.damaged", path) >= 0) {
-			mr_log_with(&l->m->log, LOG_ERR, ({ "MESSAGE_ID", MR_MSG_STATE }),
+			mr_log_with(&l->m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 				    "%s: %s; it is put aside as %s, and logs are read as if for "
 				    "the first time",
 				    path, all ? "not of this version" : e.text, aside);
