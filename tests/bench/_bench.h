@@ -131,6 +131,7 @@ struct bench_side {
 	bool in; /* takes part */
 	void *state; /* the side's own */
 	int link; /* fd of its bpf_link, or -EBADF */
+	uint64_t total; /* dropped so far, where the side's counter starts anew when read */
 	double setup_ms;
 	double ns[BENCH_ROUNDS_MAX];
 };

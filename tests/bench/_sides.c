@@ -72,6 +72,7 @@ static int nft_setup(struct bench *b, struct bench_side *s, const struct bench_l
 	return BENCH_RUN(s->wire.ns, NULL, 0, e, "nft", "-f", path);
 }
 
+/* Reset, not list: to list anything nft first fetches every element, minutes at a million. */
 static int nft_dropped(struct bench *b, struct bench_side *s, uint64_t *n, struct mr_error *e)
 {
 	unsigned long long packets;
@@ -80,13 +81,15 @@ static int nft_dropped(struct bench *b, struct bench_side *s, uint64_t *n, struc
 	int r;
 
 	(void)b;
-	r = BENCH_RUN(s->wire.ns, out, sizeof(out), e, "nft", "list", "counters");
+	r = BENCH_RUN(s->wire.ns, out, sizeof(out), e, "nft", "reset", "counter", "netdev", "bench",
+		      "dropped");
 	if (r < 0)
 		return r;
 	p = strstr(out, "packets ");
 	if (!p || sscanf(p, "packets %llu", &packets) != 1)
-		return mr_error(e, -EPROTO, "nft list counters: unexpected output: %.200s", out);
-	*n = packets;
+		return mr_error(e, -EPROTO, "nft reset counter: unexpected output: %.200s", out);
+	s->total += packets;
+	*n = s->total;
 	return 0;
 }
 
