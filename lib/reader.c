@@ -2,8 +2,9 @@
 /*
  * reader.c - runs the lines of one source through its formats (reader.h).
  *
- * Each line is framed once and offered to the formats in turn; a format that does not know the
- * program says so after one comparison.  The first that takes the line decides.  Never reads a file
+ * Each line is framed once and offered to the formats in turn, the administrator's own first; a
+ * format that does not know the program says so after a comparison or two.  The first that takes
+ * the line decides.  Never reads a file
  * or a clock, never logs; allocates only when it is made.  Called by the daemon's sources, the dry
  * run and the fuzz harness.
  */
@@ -11,34 +12,84 @@
 
 #include <ctype.h>
 
-#define FORMATS_MAX 64 /* formats of one reader; there are fewer in all */
+#define FORMATS_MAX 64 /* built-in formats of one reader; there are fewer in all */
+
+/* A wording of an own format. */
+struct own {
+	const char *format, *program, *text; /* the policy's */
+	struct mr_template *template;
+};
 
 struct mr_reader {
 	struct mr_clock clock;
 	struct mr_join *join;
 	const struct mr_format *format[FORMATS_MAX];
 	size_t formats;
+	struct own *own;
+	size_t owns, allocated;
 	struct mr_reader_stats stats;
 };
+
+static int add_wordings(struct mr_reader *r, const struct mr_format_option *f,
+			enum mr_event_kind kind, const char *const *text, size_t n)
+{
+	struct mr_template_error bad;
+
+	for (size_t i = 0; i < n; i++) {
+		struct own o = { .format = f->name, .program = f->program, .text = text[i] };
+		int err = mr_grow(&r->own, &r->allocated, r->owns, sizeof(*r->own));
+
+		if (err == 0)
+			err = mr_template_new(text[i], strlen(text[i]), kind, &o.template, &bad);
+		if (err < 0)
+			return err;
+		r->own[r->owns++] = o;
+	}
+	return 0;
+}
+
+static int add_own(struct mr_reader *r, const struct mr_format_option *f, struct mr_error *e)
+{
+	int err = add_wordings(r, f, MR_EV_LOGIN, f->login, f->n_login);
+
+	if (err == 0)
+		err = add_wordings(r, f, MR_EV_FAILURE, f->failure, f->n_failure);
+	if (err == 0)
+		err = add_wordings(r, f, MR_EV_LOGOUT, f->logout, f->n_logout);
+	return err < 0 ? mr_error(e, err, "format \"%s\": %s", f->name, strerror(-err)) : 0;
+}
+
+static int add_format(struct mr_reader *r, const struct mr_reader_options *o, const char *name,
+		      struct mr_error *e)
+{
+	const struct mr_format *f = mr_format_find(name);
+
+	for (size_t i = 0; !f && o->policy && i < o->policy->n_formats; i++)
+		if (strcmp(o->policy->formats[i].name, name) == 0)
+			return add_own(r, &o->policy->formats[i], e);
+	if (!f)
+		return mr_error(e, -ENOENT, "no log format is called \"%s\"", name);
+	if (r->formats == FORMATS_MAX)
+		return mr_error(e, -E2BIG, "more than %d formats for one source", FORMATS_MAX);
+	r->format[r->formats++] = f;
+	return 0;
+}
 
 static int select_formats(struct mr_reader *r, const struct mr_reader_options *o,
 			  struct mr_error *e)
 {
-	for (size_t i = 0; mr_formats[i] && !o->formats; i++)
-		if (!mr_formats[i]->legacy || o->legacy)
-			r->format[r->formats++] = mr_formats[i];
-	for (size_t i = 0; i < o->n_formats && o->formats; i++) {
-		const struct mr_format *f = mr_format_find(o->formats[i]);
+	int err = 0;
 
-		if (!f)
-			return mr_error(e, -ENOENT, "no log format is called \"%s\"",
-					o->formats[i]);
-		if (r->formats == FORMATS_MAX)
-			return mr_error(e, -E2BIG, "more than %d formats for one source",
-					FORMATS_MAX);
-		r->format[r->formats++] = f;
-	}
-	return 0;
+	for (size_t i = 0; o->formats && i < o->n_formats && err == 0; i++)
+		err = add_format(r, o, o->formats[i], e);
+	if (o->formats)
+		return err;
+	for (size_t i = 0; mr_formats[i] && err == 0; i++)
+		if (!mr_formats[i]->legacy || o->legacy)
+			err = add_format(r, o, mr_formats[i]->name, e);
+	for (size_t i = 0; o->policy && i < o->policy->n_formats && err == 0; i++)
+		err = add_own(r, &o->policy->formats[i], e);
+	return err;
 }
 
 int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, struct mr_error *e)
@@ -62,6 +113,9 @@ void mr_reader_free(struct mr_reader *r)
 {
 	if (!r)
 		return;
+	for (size_t i = 0; i < r->owns; i++)
+		mr_template_free(r->own[i].template);
+	free(r->own);
 	mr_join_free(r->join);
 	free(r);
 }
@@ -110,14 +164,46 @@ static bool is_mail_program(struct mr_str p)
 	return false;
 }
 
-enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+static bool match_own(const struct own *o, const struct mr_line *l, struct mr_event *out)
+{
+	struct mr_event e = { .format = o->format, .count = 1 };
+
+	if (!mr_template_match(o->template, l->message, &e))
+		return false;
+	e.what = e.kind == MR_EV_LOGIN ? "login" : e.kind == MR_EV_FAILURE ? "failure" : "logout";
+	*out = e;
+	return true;
+}
+
+/* Own formats first: who states one knows better.  A program that one names is not unknown. */
+static enum mr_parse ask_own(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
 {
 	enum mr_parse result = MR_PARSE_NOT_MINE;
+
+	for (size_t i = 0; i < r->owns && result != MR_PARSE_EVENT; i++)
+		if (mr_str_is(l->program, r->own[i].program))
+			result = match_own(&r->own[i], l, out) ? MR_PARSE_EVENT : MR_PARSE_NOTHING;
+	return result;
+}
+
+static enum mr_parse ask_all(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+{
+	enum mr_parse own = r->owns ? ask_own(r, l, out) : MR_PARSE_NOT_MINE;
+	enum mr_parse result = MR_PARSE_NOT_MINE;
+
+	if (own == MR_PARSE_EVENT)
+		return own;
+	for (size_t i = 0; i < r->formats && result == MR_PARSE_NOT_MINE; i++)
+		result = r->format[i]->parse(l, r->join, out);
+	return result == MR_PARSE_NOT_MINE ? own : result;
+}
+
+enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+{
+	enum mr_parse result = ask_all(r, l, out);
 	struct mr_reader_lost *lost;
 
 	r->stats.lines++;
-	for (size_t i = 0; i < r->formats && result == MR_PARSE_NOT_MINE; i++)
-		result = r->format[i]->parse(l, r->join, out);
 	if (result == MR_PARSE_EVENT) {
 		r->stats.events[out->kind]++;
 		if (!out->time_us)
@@ -149,4 +235,38 @@ enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struc
 const struct mr_reader_stats *mr_reader_stats(const struct mr_reader *r)
 {
 	return &r->stats;
+}
+
+int mr_reader_frame(struct mr_reader *r, const char *p, size_t n, struct mr_line *out)
+{
+	return mr_line_parse(p, n, &r->clock, out);
+}
+
+void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
+		       void (*say)(const struct mr_reader_opinion *o, const struct mr_event *e,
+				   void *userdata),
+		       void *userdata)
+{
+	struct mr_event e = { .kind = MR_EV_LOGIN };
+
+	for (size_t i = 0; i < r->owns; i++) {
+		const struct own *w = &r->own[i];
+		struct mr_reader_opinion o = { .format = w->format, .template = w->text };
+
+		if (!mr_str_is(l->program, w->program))
+			o.result = MR_PARSE_NOT_MINE;
+		else if (match_own(w, l, &e))
+			o.result = MR_PARSE_EVENT;
+		else
+			o.result = MR_PARSE_NOTHING;
+		if (o.result == MR_PARSE_NOTHING)
+			mr_template_explain(w->template, l->message, &o.at, &o.expected);
+		say(&o, &e, userdata);
+	}
+	for (size_t i = 0; i < r->formats; i++) {
+		struct mr_reader_opinion o = { .format = r->format[i]->name };
+
+		o.result = r->format[i]->parse(l, r->join, &e);
+		say(&o, &e, userdata);
+	}
 }

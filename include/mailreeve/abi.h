@@ -76,9 +76,9 @@ enum mr_action {
  * often.  So 1, 2 or 4 codes share a byte, MR_INDEX_BITS each, the first /24 lowest; what is stored
  * is then the place of the code in gen.index_code.  Only as many blocks as that takes are used.
  */
-#define MR_INDEX_PACK_MAX 2 /* log2 of the codes in a byte */
-#define MR_INDEX_BITS(pack) (8u >> (pack))
-#define MR_INDEX_PACKED	  16 /* codes at most where more than one shares a byte */
+#define MR_INDEX_PACK_MAX	  2 /* log2 of the codes in a byte */
+#define MR_INDEX_BITS(pack)	  (8u >> (pack))
+#define MR_INDEX_PACKED		  16 /* codes at most where more than one shares a byte */
 #define MR_INDEX_BYTE(net, pack)  (((net) >> (pack)) & (MR_INDEX_BLOCK_BYTES - 1))
 #define MR_INDEX_BLOCK(net, pack) ((net) >> ((pack) + 6)) /* net: address >> 8 */
 #define MR_INDEX_SHIFT(net, pack) (((net) & ((1u << (pack)) - 1)) * MR_INDEX_BITS(pack))

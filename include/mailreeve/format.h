@@ -80,12 +80,6 @@ extern const struct mr_format mr_format_vpopmail;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
 
-/* What --explain prints: how far each candidate came. */
-struct mr_trace {
-	void (*say)(void *userdata, const char *format, const char *text, const char *at);
-	void *userdata;
-};
-
 int mr_join_new(size_t sessions, struct mr_join **out);
 void mr_join_free(struct mr_join *j);
 MR_DEFINE_CLEANUP(struct mr_join *, mr_join_free)

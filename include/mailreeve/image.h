@@ -71,8 +71,8 @@ struct mr_layout {
 /* index: MR_INDEX_OFF means the tries alone, for both families. */
 int mr_layout_plan(const struct mr_image *i, enum mr_index_mode mode, struct mr_layout *out);
 void mr_layout_clear(struct mr_layout *l);
-/* blocks: MR_INDEX_BLOCKS >> l->index_pack, zeroed; buckets: l->host_buckets, zeroed.  May move hosts to the trie:
- * call before mr_layout_trie4, and before trusting l->trie4. */
+/* blocks: MR_INDEX_BLOCKS >> l->index_pack, zeroed; buckets: l->host_buckets, zeroed.  May move
+ * hosts to the trie: call before mr_layout_trie4, and before trusting l->trie4. */
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,
 		     struct mr_host_bucket *buckets);
 /* buckets: l->host6_buckets, zeroed.  As above: call before mr_layout_trie6. */

@@ -10,6 +10,7 @@
 #define MAILREEVE_READER_H
 
 #include <mailreeve/format.h>
+#include <mailreeve/template.h>
 
 struct mr_reader;
 
@@ -48,5 +49,20 @@ struct mr_reader_stats {
 	size_t programs;
 };
 const struct mr_reader_stats *mr_reader_stats(const struct mr_reader *r);
+
+/* For `learn --explain`: what each format that may say something to the line says to it.  For an
+ * own format that knows the program `at` and `expected` tell how far the message can be read. */
+struct mr_reader_opinion {
+	const char *format, *template; /* template: of an own format, as it is written */
+	enum mr_parse result;
+	size_t at;
+	const char *expected;
+};
+void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
+		       void (*say)(const struct mr_reader_opinion *o, const struct mr_event *e,
+				   void *userdata),
+		       void *userdata);
+/* Frames a line with the reader's clock; -EINVAL as mr_line_parse(). */
+int mr_reader_frame(struct mr_reader *r, const char *p, size_t n, struct mr_line *out);
 
 #endif

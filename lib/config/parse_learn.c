@@ -3,11 +3,12 @@
  * parse_learn.c - learn and format: which logs are read, and formats that the file itself states.
  *
  * One program must not be read from the journal and from a file: the file could be forged, and
- * everything would count twice.  Called by the parser; templates are only looked over here, their
- * compiler comes with the learning.
+ * everything would count twice.  Called by the parser; templates are compiled here only to show
+ * their errors in the file, and again by the reader that uses them.
  */
 #include "parser.h"
 
+#include <mailreeve/template.h>
 #include <string.h>
 
 /* The formats that are built in; each belongs to the servers whose units begin like this. */
@@ -275,36 +276,21 @@ int mr_parse_learn(struct mr_parser *p, const struct mr_token *keyword, void *co
 
 /* --- format */
 
-/* `<user>` and `<addr>` in their brackets; everything else is literal text. */
-static int template(struct mr_parser *p, const struct mr_token *t, bool needs_user)
+/* The error points into the template; with escapes in the string, at all of it. */
+static int check_template(struct mr_parser *p, const struct mr_token *t, enum mr_event_kind kind)
 {
-	static const char *const holes[] = { "user", "addr", "session", "any" };
-	bool addr = false, user = false;
+	_cleanup_(mr_template_freep) struct mr_template *compiled = NULL;
+	struct mr_template_error e;
+	struct mr_token part = *t;
+	int r = mr_template_new(t->text, t->len, kind, &compiled, &e);
 
-	for (size_t i = 0; i < t->len; i++) {
-		const char *end, *name = t->text + i + 1;
-		size_t n, known = MR_ARRAY_SIZE(holes);
-
-		if (t->text[i] != '<')
-			continue;
-		end = memchr(name, '>', t->len - i - 1);
-		n = end ? (size_t)(end - name) : 0;
-		for (size_t k = 0; end && k < MR_ARRAY_SIZE(holes); k++)
-			if (strlen(holes[k]) == n && memcmp(holes[k], name, n) == 0)
-				known = k;
-		if (known == MR_ARRAY_SIZE(holes))
-			continue; /* a bracket of the log line itself: user=<…> */
-		user |= known == 0;
-		addr |= known == 1;
-		i += n + 1;
+	if (r != -EINVAL)
+		return r;
+	if (t->width == t->len + 2 && e.n < t->len) {
+		part.column += 1 + (unsigned int)e.at;
+		part.width = (unsigned int)e.n;
 	}
-	if (!addr)
-		return mr_parse_fail(p, t, "write <addr> where the address stands",
-				     "the template names no address");
-	if (needs_user && !user)
-		return mr_parse_fail(p, t, "write <user> where the name stands",
-				     "the template names no user");
-	return 0;
+	return mr_parse_fail(p, &part, e.hint, "%s", e.message);
 }
 
 static int format_program(struct mr_parser *p, const struct mr_token *keyword, void *context)
@@ -325,6 +311,9 @@ static int format_line(struct mr_parser *p, const struct mr_token *keyword, void
 	size_t *n = mr_word_is(keyword, "login")     ? &f->n_login
 		    : mr_word_is(keyword, "failure") ? &f->n_failure
 						     : &f->n_logout;
+	enum mr_event_kind kind = mr_word_is(keyword, "login")	   ? MR_EV_LOGIN
+				  : mr_word_is(keyword, "failure") ? MR_EV_FAILURE
+								   : MR_EV_LOGOUT;
 	struct mr_token t = p->token;
 	const char *text = NULL, **list;
 	int r;
@@ -333,7 +322,7 @@ static int format_line(struct mr_parser *p, const struct mr_token *keyword, void
 		return mr_parse_fail(p, &t, "login \"user <user> logged in from <addr>\";",
 				     "a template in quotes was expected, not %s",
 				     mr_parse_quote(p, &t));
-	r = template(p, &t, mr_word_is(keyword, "login"));
+	r = check_template(p, &t, kind);
 	if (r == 0)
 		r = mr_parse_text(p, "a template", &text);
 	if (r < 0)
