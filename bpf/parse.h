@@ -21,7 +21,8 @@
 
 #include <mailreeve/abi.h>
 
-#define MR_PARSE_TAGS	    2 /* 802.1ad outside, 802.1Q inside; the kernel strips no more */
+#define MR_PARSE_TAGS	    2 /* VLANs: 802.1ad outside, 802.1Q inside */
+#define MR_PARSE_TAGS_ALL   8 /* with priority tags, which name no VLAN; one is usual */
 #define MR_PARSE_HEADERS    8 /* IPv6 extension headers; real chains have one or two */
 #define MR_PARSE_PORTS	    4 /* bytes of TCP that hold the ports */
 #define MR_PARSE_FLAGS	    14 /* bytes of TCP up to and with the flags */
@@ -214,6 +215,49 @@ static __always_inline int mr_parse_ip6(void *l3, void *end, struct mr_packet *p
 	return mr_parse_ports(end, p);
 }
 
+/* 1 for a tag's type.  No branch: the verifier would walk on once for every number of tags. */
+static __always_inline __u32 mr_tag_bit(__be16 type)
+{
+	__u32 q = type ^ bpf_htons(ETH_P_8021Q), ad = type ^ bpf_htons(ETH_P_8021AD);
+	__u32 bit = ((q - 1) | (ad - 1)) >> 31;
+
+	__asm__ volatile("" : "+r"(bit));
+	return bit & 1;
+}
+
+/*
+ * More than two tags.  The kernel takes priority tags (VLAN 0) off where no device asked for them,
+ * as many as there are: they must not hide a packet.  Three VLANs need three devices stacked on
+ * purpose, and pass.
+ */
+static __always_inline int mr_parse_more_tags(void *data, void *end, void **l3, __be16 *out)
+{
+	__u32 off = offsetof(struct ethhdr, h_proto), vlans = 0;
+	const __be16 *type = data + off;
+
+	for (int i = 0; i < MR_PARSE_TAGS_ALL; i++) {
+		__u32 bit, vlan;
+
+		/* a way out per turn would be a walk of the verifier's each */
+		if ((void *)(type + 2) > end)
+			return MR_WHY_MALFORMED;
+		bit = mr_tag_bit(type[0]);
+		vlan = type[1] & bpf_htons(0x0fff);
+		vlans += bit & ((0 - vlan) >> 31);
+		off += bit << 2;
+		type = data + off;
+	}
+	if ((void *)(type + 1) > end)
+		return MR_WHY_MALFORMED;
+	if (vlans > MR_PARSE_TAGS)
+		return MR_WHY_DEEP_TAGS;
+	if (mr_is_tag(*type))
+		return MR_WHY_MALFORMED;
+	*out = *type;
+	*l3 = (void *)(type + 1);
+	return MR_PARSE_TCP;
+}
+
 /* The whole way.  Returns MR_PARSE_TCP with *p filled up to the ports, or the reason why the policy
  * is not asked. */
 static __always_inline int mr_parse(struct xdp_md *ctx, const int l3, const int frags,
@@ -248,11 +292,17 @@ static __always_inline int mr_parse(struct xdp_md *ctx, const int l3, const int 
 		type = *(__be16 *)(at + 2);
 		at += 4;
 	}
+	if (mr_is_tag(type)) {
+		int why = mr_parse_more_tags(data, end, &at, &type);
+
+		if (why != MR_PARSE_TCP)
+			return why;
+	}
 	if (type == bpf_htons(ETH_P_IP))
 		return mr_parse_ip4(ctx, frags, at, end, p);
 	if (type == bpf_htons(ETH_P_IPV6))
 		return mr_parse_ip6(at, end, p);
-	return mr_is_tag(type) ? MR_WHY_DEEP_TAGS : MR_WHY_NOT_IP;
+	return MR_WHY_NOT_IP;
 }
 
 #endif

@@ -259,7 +259,7 @@ enum mr_why {
 	MR_WHY_ALLOW,
 	MR_WHY_ESTABLISHED,
 	MR_WHY_SHADOW,
-	MR_WHY_DEEP_TAGS, /* more than two VLAN tags: passed, counted */
+	MR_WHY_DEEP_TAGS, /* tags of more than two VLANs: passed, counted */
 	MR_WHY_DENY, /* from here on the packet is refused */
 	MR_WHY_REJECT,
 	MR_WHY_UNMATCHED,

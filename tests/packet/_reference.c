@@ -138,7 +138,7 @@ static enum mr_why read6(const uint8_t *p, size_t n, struct segment *s)
 /* Steps 1 and 2. */
 static enum mr_why read_frame(const uint8_t *p, size_t n, bool l3, struct segment *s)
 {
-	size_t at = 12, tags = 0;
+	size_t at = 12, tags = 0, vlans = 0;
 	unsigned int type;
 
 	if (l3) {
@@ -149,12 +149,21 @@ static enum mr_why read_frame(const uint8_t *p, size_t n, bool l3, struct segmen
 	if (n < 14)
 		return MR_WHY_NOT_IP;
 	for (type = be16(p + at); type == 0x8100 || type == 0x88a8; type = be16(p + at)) {
-		if (++tags > 2)
-			return MR_WHY_DEEP_TAGS;
+		tags++;
 		at += 4;
 		if (at + 2 > n)
 			return MR_WHY_MALFORMED;
+		vlans += (be16(p + at - 2) & 0xfff) != 0;
+		if (tags == 8)
+			break;
 	}
+	if (tags > 2 && tags < 8 && at + 4 > n)
+		return MR_WHY_MALFORMED; /* nothing is that short */
+	if (vlans > 2)
+		return MR_WHY_DEEP_TAGS;
+	type = be16(p + at);
+	if (type == 0x8100 || type == 0x88a8)
+		return MR_WHY_MALFORMED;
 	if (type != 0x0800 && type != 0x86dd)
 		return MR_WHY_NOT_IP;
 	return type == 0x0800 ? read4(p + at + 2, n - at - 2, s) : read6(p + at + 2, n - at - 2, s);

@@ -51,7 +51,8 @@ static uint8_t *put_ethernet(uint8_t *p, const struct shape *s)
 	p[6] |= s->group_from;
 	p += 12;
 	for (size_t i = 0; s->tags[i]; i++)
-		p = put16(put16(p, s->tags[i]), 100 + (unsigned int)i);
+		p = put16(put16(p, s->tags[i]),
+			  s->priority >> i & 1 ? 0xe000 : 100 + (unsigned int)i);
 	return put16(p, s->type ? s->type : s->v6 ? 0x86dd : 0x0800);
 }
 

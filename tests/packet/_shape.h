@@ -26,7 +26,8 @@
 #define FRAG_MORE6 0x0001 /* of the IPv6 field; offsets shifted by 3 */
 
 struct shape {
-	uint16_t tags[5]; /* tag protocol ids, the outermost first, 0 ends */
+	uint16_t tags[11]; /* tag protocol ids, the outermost first, 0 ends */
+	uint16_t priority; /* bit n: tag n has a priority and no VLAN */
 	bool l3; /* no Ethernet header */
 	bool v6;
 	bool group_to, group_from; /* multicast MAC addresses */

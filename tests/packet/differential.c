@@ -74,8 +74,9 @@ static void random_shape(struct shape *s, char *ext)
 			     .sport = (uint16_t)rnd(65536),
 			     .dport = PICK(ports) };
 	s->flags = PICK(flags);
-	for (size_t i = 0, n = rnd(3) ? 0 : 1 + rnd(4); i < n; i++)
+	for (size_t i = 0, n = rnd(3) ? 0 : 1 + rnd(rnd(8) ? 4 : 10); i < n; i++)
 		s->tags[i] = PICK(tags);
+	s->priority = (uint16_t)(rnd(0x10000) | (rnd(2) ? 0xffff : 0));
 	random_ip(s, ext);
 	if (rnd(16) == 0)
 		s->proto = rnd(3) ? 17 : 1;

@@ -24,6 +24,8 @@
 #define SIX(from, port) \
 	.v6 = true, .src = (from), .dst = "2001:db8::26", .sport = 40000, .dport = (port)
 
+#define EIGHT_TAGS .tags = { 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x88a8 }
+
 #define WHY(reason) .why = MR_WHY_##reason
 
 struct row {
@@ -178,6 +180,28 @@ static const struct row rows[] = {
 	{ "three tags",
 	  { FOUR(DENIED, 25), .tags = { 0x88a8, 0x8100, 0x8100 }, .flags = TCP_SYN },
 	  WHY(DEEP_TAGS) },
+	{ "three tags, one for priority alone",
+	  { FOUR(DENIED, 25), .tags = { 0x88a8, 0x8100, 0x8100 }, .priority = 4, .flags = TCP_SYN },
+	  WHY(DENY) },
+	{ "eight priority tags, IPv6",
+	  { SIX(DENIED6, 25), EIGHT_TAGS, .priority = 0xff, .flags = TCP_SYN },
+	  WHY(DENY) },
+	{ "eight priority tags, allowed",
+	  { FOUR(ALLOWED, 25), EIGHT_TAGS, .priority = 0xff, .flags = TCP_SYN },
+	  WHY(ALLOW) },
+	{ "three priority tags around a reject",
+	  { FOUR(REJECTED, 25), .tags = { 0x8100, 0x8100, 0x8100 }, .priority = 7,
+	    .flags = TCP_SYN },
+	  WHY(REJECT),
+	  .answered = true },
+	{ "nine priority tags: nobody means that",
+	  { FOUR(ALLOWED, 25),
+	    .tags = { 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100, 0x8100 },
+	    .priority = 0x1ff, .flags = TCP_SYN },
+	  WHY(MALFORMED) },
+	{ "three priority tags around ARP",
+	  { FOUR(DENIED, 25), .tags = { 0x8100, 0x8100, 0x8100 }, .priority = 7, .type = 0x0806 },
+	  WHY(NOT_IP) },
 	{ "802.1Q around ARP",
 	  { FOUR(DENIED, 25), .tags = { 0x8100 }, .type = 0x0806 },
 	  WHY(NOT_IP) },
