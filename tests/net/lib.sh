@@ -197,11 +197,12 @@ session() {
 }
 lives() {
 	local word=none
+	[ -n "${SESSION_PID:-}" ] || { echo none && return; }
 	echo ask >&"${SESSION[1]}"
 	read -r -t 5 word <&"${SESSION[0]}"
 	echo "$word"
 }
-hang_up() { end "$SESSION_PID"; }
+hang_up() { [ -z "${SESSION_PID:-}" ] || end "$SESSION_PID"; }
 
 # spray PORT N PAUSE_US SRC...: SYN frames by hand; sniffing counts those that passed the filter
 mac_of() { ip -j -n "$1" link show dev "$2" | jq -r '.[0].address'; }
