@@ -20,6 +20,15 @@ struct own {
 	struct mr_template *template;
 };
 
+/* Programs that no format knew: are they of a mail server?  A log repeats a few. */
+#define MEMOS	   64
+#define MEMO_BYTES 46
+struct memo {
+	uint8_t n; /* length of the name; 0: free */
+	bool mail;
+	char name[MEMO_BYTES];
+};
+
 struct mr_reader {
 	struct mr_clock clock;
 	struct mr_join *join;
@@ -27,6 +36,7 @@ struct mr_reader {
 	size_t formats;
 	struct own *own;
 	size_t owns, allocated;
+	struct memo memo[MEMOS];
 	struct mr_reader_stats stats;
 };
 
@@ -164,6 +174,21 @@ static bool is_mail_program(struct mr_str p)
 	return false;
 }
 
+static bool is_known_mail_program(struct mr_reader *r, struct mr_str p)
+{
+	struct memo *m;
+
+	if (p.n == 0 || p.n > MEMO_BYTES)
+		return is_mail_program(p);
+	m = &r->memo[((uint8_t)p.p[p.n - 1] * 7u + (uint8_t)p.p[p.n / 2] * 3u + p.n) % MEMOS];
+	if (m->n != p.n || memcmp(m->name, p.p, p.n) != 0) {
+		m->n = (uint8_t)p.n;
+		memcpy(m->name, p.p, p.n);
+		m->mail = is_mail_program(p);
+	}
+	return m->mail;
+}
+
 static bool match_own(const struct own *o, const struct mr_line *l, struct mr_event *out)
 {
 	struct mr_event e = { .format = o->format, .count = 1 };
@@ -212,7 +237,7 @@ enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, str
 		lost = lost_of(r, l->program);
 		if (lost && lost->lost++ == 0)
 			copy_printable(lost->example, sizeof(lost->example), l->message);
-	} else if (result == MR_PARSE_NOT_MINE && is_mail_program(l->program)) {
+	} else if (result == MR_PARSE_NOT_MINE && is_known_mail_program(r, l->program)) {
 		lost = lost_of(r, l->program);
 		if (lost)
 			lost->unknown++;

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * learn_ban.c - bans: thresholds in windows, who is spared, what one attempt counts, storms.
+ *
+ * Needs nothing; the clock is a number in the test.
+ */
+#include "_learn.h"
+
+#define BAD  "198.51.100.66"
+#define NONE MR_FAMILY_NONE
+#define IMAP MR_FAMILY_IMAP
+#define SMTP MR_FAMILY_SMTP
+
+static void test_threshold(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 2h; on failure 3 in 10m; }\n");
+
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	f->now += 300 * S;
+	assert_int_equal(failure(f, BAD, "b", f->now), MR_LEARN_COUNT);
+	f->now += 301 * S; /* the first has slid out */
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, "198.51.100.67", "a", f->now), MR_LEARN_COUNT);
+	f->now += 298 * S;
+	assert_int_equal(failure(f, BAD, "c", f->now), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, BAD), f->now + 7200 * S);
+	assert_int_equal(ban_ends(f, "198.51.100.67"), 0);
+	assert_int_equal(failure(f, BAD, "d", f->now), MR_LEARN_NONE);
+	/* afterwards it begins at nothing */
+	f->now += 7201 * S;
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+}
+
+static void test_defaults(void **state)
+{
+	struct fixture *f = fixture(state, "");
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, BAD), f->now + 3600 * S);
+	assert_int_equal(event(f, MR_EV_ABUSE, SMTP, "198.51.100.67", NULL, NULL, 1, f->now),
+			 MR_LEARN_BAN);
+	/* a line that stands for five attempts is five */
+	assert_int_equal(event(f, MR_EV_FAILURE, IMAP, "198.51.100.68", "a", NULL, 5, f->now),
+			 MR_LEARN_BAN);
+}
+
+static void test_kinds_apart(void **state)
+{
+	struct fixture *f = fixture(
+		state, "ban { on failure 2 in 10m; on abuse 2 in 10m; }\nservice imap { }\n");
+
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(event(f, MR_EV_ABUSE, SMTP, BAD, NULL, NULL, 1, f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+	f = fixture(state, "ban { on failure never; on abuse never; }\n");
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+		assert_int_equal(event(f, MR_EV_ABUSE, SMTP, BAD, NULL, NULL, 1, f->now),
+				 MR_LEARN_COUNT);
+	}
+}
+
+static void test_own_time(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 1h; on failure 3 in 10m; }\n");
+
+	/* a backlog: counted from the lines' own time, and what has run out is no ban */
+	failure(f, BAD, "a", f->now - 1800 * S);
+	failure(f, BAD, "a", f->now - 1790 * S);
+	assert_int_equal(failure(f, BAD, "a", f->now - 1780 * S), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, BAD), f->now + (3600 - 1780) * S);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(failure(f, "198.51.100.67", "a", f->now - 7200 * S),
+				 MR_LEARN_COUNT);
+	assert_int_equal(ban_ends(f, "198.51.100.67"), 0);
+	/* out of order: a line from long before the others does not make their window longer */
+	failure(f, "198.51.100.68", "a", f->now);
+	failure(f, "198.51.100.68", "a", f->now);
+	assert_int_equal(failure(f, "198.51.100.68", "a", f->now - 1000 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, "198.51.100.68", "a", f->now - 500 * S), MR_LEARN_BAN);
+}
+
+static void test_ipv6(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 3 in 10m; }\n");
+
+	failure(f, "2001:db8::1", "a", f->now);
+	failure(f, "2001:db8::2", "a", f->now);
+	assert_int_equal(failure(f, "2001:db8::3", "a", f->now), MR_LEARN_BAN);
+	assert_true(ban_ends(f, "2001:db8::ffff") > 0);
+	assert_int_equal(ban_ends(f, "2001:db8:0:1::1"), 0);
+	assert_int_equal(f->result.keyed.plen, 64);
+	/* a live permit in the prefix: only the address that failed */
+	login(f, "2001:db8:5::1", "anna", NULL, f->now);
+	for (int i = 0; i < 2; i++)
+		failure(f, "2001:db8:5::2", "a", f->now);
+	assert_int_equal(failure(f, "2001:db8:5::2", "a", f->now), MR_LEARN_BAN);
+	assert_true(ban_ends(f, "2001:db8:5::2") > 0);
+	assert_int_equal(ban_ends(f, "2001:db8:5::1"), 0);
+}
+
+static uint64_t ban_again(struct fixture *f)
+{
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+	return ban_ends(f, BAD) - f->now;
+}
+
+static void test_escalate(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 1h; on failure 1; escalate 4 max 20h; }\n");
+
+	assert_int_equal(ban_again(f), 3600 * S);
+	f->now += 3601 * S;
+	assert_int_equal(ban_again(f), 4 * 3600 * S);
+	f->now += 4 * 3601 * S;
+	assert_int_equal(ban_again(f), 16 * 3600 * S);
+	f->now += 16 * 3601 * S;
+	assert_int_equal(ban_again(f), 20 * 3600 * S);
+	f->now += 20 * 3601 * S;
+	assert_int_equal(ban_again(f), 20 * 3600 * S);
+	/* who behaved for as long as the longest ban begins anew */
+	f->now += 41 * 3600 * S;
+	assert_int_equal(ban_again(f), 3600 * S);
+}
+
+static void test_services(void **state)
+{
+	struct fixture *f =
+		fixture(state, "ban { on failure 1; services { imap } }\nservice imap { }\n");
+	struct mr_addr a = addr(BAD);
+
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(mr_book_find(f->book, MR_BAN, &a, f->now, NULL)->services, bit(f, "imap"));
+	f = fixture(state, "ban { on failure 1; }\n");
+	failure(f, BAD, "a", f->now);
+	assert_true(mr_book_find(f->book, MR_BAN, &a, f->now, NULL)->services == UINT64_MAX);
+}
+
+static void test_protected(void **state)
+{
+	static const char *const spared[] = { "127.0.0.1", "::1", "192.0.2.200", "203.0.113.9",
+					      "10.1.2.3" };
+	struct fixture *f = fixture(state, "proxies { 192.0.2.200; }\nset staff { 10.1.0.0/16; }\n"
+					   "ban { on failure 1; except { 203.0.113.0/28; @staff; "
+					   "} }\n");
+	struct mr_prefix own = { addr("172.16.5.0"), 96 + 24 };
+	struct mr_learn_stats s;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(spared); i++) {
+		assert_int_equal(failure(f, spared[i], "a", f->now), MR_LEARN_NONE);
+		assert_int_equal(event(f, MR_EV_ABUSE, SMTP, spared[i], NULL, NULL, 9, f->now),
+				 MR_LEARN_NONE);
+		assert_int_equal(ban_ends(f, spared[i]), 0);
+	}
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.protected, 2 * MR_ARRAY_SIZE(spared));
+	assert_int_equal(failure(f, "203.0.113.16", "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(failure(f, "172.16.5.1", "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(mr_set_add(&f->host->local, &own, 0, 0), 0);
+	mr_set_seal(&f->host->local);
+	assert_int_equal(failure(f, "172.16.5.2", "a", f->now), MR_LEARN_NONE);
+}
+
+static void test_good_login(void **state)
+{
+	struct fixture *f =
+		fixture(state, "permit { users { nobody } }\nban { on failure 4 in 10m; }\n");
+	failure(f, BAD, "anna", f->now);
+	failure(f, BAD, "anna", f->now);
+	failure(f, BAD, "bea", f->now);
+	/* anna remembers her password: her failures go, bea's stay */
+	login(f, BAD, "anna", NULL, f->now);
+	assert_int_equal(failure(f, BAD, "cora", f->now), MR_LEARN_COUNT);
+	assert_non_null(strstr(f->result.why, "2 of 4"));
+	assert_int_equal(failure(f, BAD, "cora", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "cora", f->now), MR_LEARN_BAN);
+}
+
+static void test_permit_raises(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 3 in 10m; }\n");
+
+	login(f, BAD, "anna", NULL, f->now);
+	for (int i = 0; i < 14; i++)
+		assert_int_equal(failure(f, BAD, "bea", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "bea", f->now), MR_LEARN_BAN);
+}
+
+/* One attempt that two programs tell of. */
+static void test_doubles(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 100 in 10m; }\n");
+	struct mr_learn_stats s;
+	int want = 0;
+#define HAS(n) \
+	do { \
+		char text[32]; \
+		snprintf(text, sizeof(text), "%d of 100", n); \
+		failure(f, BAD, "x", f->now); \
+		assert_non_null(strstr(f->result.why, text)); \
+		f->now += 11 * S; /* no pair for the next */ \
+	} while (0)
+
+	/* by session: three lines of the auth process, then the login process sums up */
+	for (int i = 0; i < 3; i++)
+		event(f, MR_EV_FAILURE, NONE, BAD, "a", "sessionA", 1, f->now);
+	assert_int_equal(event(f, MR_EV_FAILURE, IMAP, BAD, "a", "sessionA", 3, f->now),
+			 MR_LEARN_NONE);
+	want += 3;
+	HAS(++want);
+	/* the sum is larger: the rest is new */
+	event(f, MR_EV_FAILURE, NONE, BAD, "a", "sessionB", 1, f->now);
+	event(f, MR_EV_FAILURE, IMAP, BAD, "a", "sessionB", 3, f->now);
+	want += 3;
+	HAS(++want);
+	/* the other way round, as two processes may be overtaken */
+	event(f, MR_EV_FAILURE, IMAP, BAD, "a", "sessionC", 1, f->now);
+	assert_int_equal(event(f, MR_EV_FAILURE, NONE, BAD, "a", "sessionC", 1, f->now),
+			 MR_LEARN_NONE);
+	want += 1;
+	HAS(++want);
+	/* without a session: Dovecot's auth line, and Postfix's */
+	event(f, MR_EV_FAILURE, NONE, BAD, "a", NULL, 1, f->now);
+	assert_int_equal(event(f, MR_EV_FAILURE, SMTP, BAD, "a", NULL, 1, f->now), MR_LEARN_NONE);
+	event(f, MR_EV_FAILURE, SMTP, BAD, "a", NULL, 1, f->now);
+	assert_int_equal(event(f, MR_EV_FAILURE, NONE, BAD, "a", NULL, 1, f->now), MR_LEARN_NONE);
+	want += 2;
+	f->now += 11 * S;
+	HAS(++want);
+	/* too far apart to be one */
+	event(f, MR_EV_FAILURE, NONE, BAD, "a", NULL, 1, f->now);
+	f->now += 11 * S;
+	event(f, MR_EV_FAILURE, SMTP, BAD, "a", NULL, 1, f->now);
+	want += 2;
+	f->now += 11 * S;
+	HAS(++want);
+	/* lines of one side are attempts of their own */
+	event(f, MR_EV_FAILURE, SMTP, BAD, "a", NULL, 1, f->now);
+	event(f, MR_EV_FAILURE, SMTP, BAD, "a", NULL, 1, f->now);
+	want += 2;
+	f->now += 11 * S;
+	HAS(++want);
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.doubles, 4);
+}
+
+static void test_full_map(void **state)
+{
+	struct fixture *f = fixture(state, "ban { max 2; on failure 1; }\n");
+	struct mr_book_stats s;
+
+	assert_int_equal(failure(f, "198.51.100.1", "a", f->now), MR_LEARN_BAN);
+	f->now += S;
+	assert_int_equal(failure(f, "198.51.100.2", "a", f->now), MR_LEARN_BAN);
+	f->now += S;
+	assert_int_equal(failure(f, "198.51.100.3", "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, "198.51.100.1"), 0);
+	assert_true(ban_ends(f, "198.51.100.3") > 0);
+	mr_book_stats(f->book, &s);
+	assert_int_equal(s.bans_evicted, 1);
+}
+
+/* More strangers than are remembered: what is pushed out is counted, caps and sessions stay. */
+static void test_storm(void **state)
+{
+	struct fixture *f = fixture(state, "permit { addresses-per-user 1; }\n"
+					   "ban { on failure 3 in 10m; }\n");
+	struct mr_learn_stats s;
+	char a[32];
+
+	login(f, "203.0.113.1", "anna", "aaaaaaaa", f->now);
+	for (unsigned int i = 0; i < MR_LEARN_ADDRESSES + 100000; i++) {
+		snprintf(a, sizeof(a), "45.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+		assert_int_equal(failure(f, a, "a", f->now), MR_LEARN_COUNT);
+	}
+	mr_learner_stats(f->learner, &s);
+	assert_true(s.addresses <= 2 * MR_LEARN_ADDRESSES);
+	assert_true(s.forgotten >= 100000);
+	assert_int_equal(login(f, "203.0.113.2", "anna", NULL, f->now), MR_LEARN_NONE);
+	assert_int_equal(logout(f, "203.0.113.1", "anna", "aaaaaaaa", f->now), MR_LEARN_NONE);
+	assert_non_null(strstr(f->result.why, "permit lasts longer"));
+	/* and it works on */
+	failure(f, BAD, "a", f->now);
+	failure(f, BAD, "a", f->now);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_threshold),  T(test_defaults), T(test_kinds_apart),   T(test_own_time),
+		T(test_ipv6),	    T(test_escalate), T(test_services),	     T(test_protected),
+		T(test_good_login), T(test_doubles),  T(test_permit_raises), T(test_full_map),
+		T(test_storm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
