@@ -520,6 +520,7 @@ static void flip(struct mr_job *j)
 	if (j->kind != MR_JOB_FACTS)
 		m->detached = false;
 	mr_devices_reconcile(m, true);
+	mr_policyd_changed(m);
 	j->seconds = (double)(mr_boottime_ns() - j->began) / 1e9;
 	if (j->kind != MR_JOB_FACTS)
 		log_flip(j);

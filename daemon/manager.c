@@ -252,6 +252,8 @@ static int start(struct mr_manager *m)
 	if (r == 0)
 		r = mr_control_start(m);
 	if (r == 0)
+		r = mr_policyd_start(m);
+	if (r == 0)
 		r = mr_monitor_start(m);
 	if (r == 0) {
 		mr_learn_apply(m);
@@ -293,6 +295,7 @@ static void stop(struct mr_manager *m)
 	mr_learn_stop(m);
 	mr_jobs_clear(m);
 	mr_control_stop(m);
+	mr_policyd_stop(m);
 	if (m->kernel)
 		mr_monitor_stop(m);
 	r = m->book ? mr_entry_file_save(m) : 0;

@@ -23,6 +23,8 @@ struct mr_job;
 struct mr_control;
 struct mr_monitor;
 struct mr_learn;
+struct mr_policyd;
+struct mr_relay_lists;
 
 struct mr_options {
 	const char *config, *runtime_dir, *state_dir, *pin_dir;
@@ -106,6 +108,7 @@ struct mr_manager {
 	struct mr_control *control;
 	struct mr_monitor *monitor;
 	struct mr_learn *learn; /* learn.c; NULL: nothing is learned */
+	struct mr_policyd *policyd; /* policyd.c */
 };
 
 /* Starts everything, READY included; runs the loop; stops cleanly.  0 or -errno, already logged. */
@@ -160,5 +163,16 @@ int mr_monitor_start(struct mr_manager *m);
 /* Events a second and CPU, the most that any subscriber asked for; 0: nobody listens. */
 void mr_monitor_rate(struct mr_manager *m, uint32_t rate);
 void mr_monitor_stop(struct mr_manager *m);
+
+/* --- policyd.c ---------------------------------------------------------------------------------
+ */
+int mr_policyd_start(struct mr_manager *m);
+/* Another policy is in force: other sockets, other lists.  Open connections go on. */
+void mr_policyd_changed(struct mr_manager *m);
+json_t *mr_policyd_json(struct mr_manager *m);
+void mr_policyd_warn(struct mr_manager *m, json_t *list); /* strings, for status */
+/* The lists of the relay block as they are now, or NULL. */
+const struct mr_relay_lists *mr_policyd_lists(struct mr_manager *m);
+void mr_policyd_stop(struct mr_manager *m);
 
 #endif

@@ -96,7 +96,7 @@ static void warn_sizes(const struct mr_manager *m, json_t *list)
 		     m->map_max[MR_BAN]);
 }
 
-static json_t *warnings(const struct mr_manager *m, const struct mr_book_stats *s)
+static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 {
 	json_t *list = json_array();
 
@@ -116,6 +116,7 @@ static json_t *warnings(const struct mr_manager *m, const struct mr_book_stats *
 		warn_sizes(m, list);
 		warn_listeners(m, list);
 	}
+	mr_policyd_warn(m, list);
 	if (s->permits_refused)
 		warn(list, "%" PRIu64 " permits were refused because the map is full (%u)",
 		     s->permits_refused, m->limits.permits_max);
@@ -238,6 +239,7 @@ json_t *mr_status(struct mr_manager *m)
 		      "expired", (json_int_t)s.expired[MR_BAN]));
 	set(o, "learn", mr_learn_json(m));
 	set(o, "memory", memory(m));
+	set(o, "answers", mr_policyd_json(m));
 	set(o, "warnings", warnings(m, &s));
 	return o;
 }

@@ -147,7 +147,20 @@ struct mr_relay_options {
 	size_t n_to;
 	const char *kill_file, *accept_file, *groups_file; /* absolute, or NULL */
 	bool check_sender;
-	const char *refuse_relay_text, *refuse_sender_text; /* NULL: IMail's wording */
+	/* NULL: the default wording (relay.c); with or without a reply code in front */
+	const char *refuse_relay_text, *refuse_sender_text, *refuse_access_text, *refuse_group_text;
+	const char *header; /* "NAME: VALUE" for mail from `noauth` networks; NULL: none */
+	struct mr_place place;
+};
+
+/* Where the mail servers ask. */
+enum mr_listen_kind { MR_LISTEN_POLICY, MR_LISTEN_SOCKETMAP, MR_LISTEN_KINDS };
+#define MR_LISTEN_DIR "/var/spool/postfix/mailreeve" /* inside Debian's chroot of Postfix */
+struct mr_listen {
+	enum mr_listen_kind kind;
+	const char *path; /* a unix socket; NULL: TCP */
+	struct mr_addr address; /* loopback */
+	uint16_t port;
 	struct mr_place place;
 };
 
@@ -208,6 +221,9 @@ struct mr_policy {
 	struct mr_learn_source *learn;
 	size_t n_learn;
 	struct mr_relay_options relay;
+	struct mr_listen *listen; /* as written */
+	size_t n_listen;
+	bool listen_given[MR_LISTEN_KINDS]; /* else MR_LISTEN_DIR; given and none: off */
 	struct mr_account *account;
 	size_t n_account;
 	struct mr_accounts_options accounts;

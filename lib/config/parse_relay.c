@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define RELAY_TEXT_MAX 400 /* bytes: a reply line of SMTP has 512, and Postfix adds its own */
+
 /* --- relay */
 
 static int relay_mode(struct mr_parser *p, const struct mr_token *keyword, void *context)
@@ -73,14 +75,72 @@ static int relay_check_sender(struct mr_parser *p, const struct mr_token *keywor
 	return mr_parse_end(p);
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A reply is one line; what begins like a number is a reply code, and one that refuses. */
+static const char *text_fault(const char *text)
+{
+	if (strlen(text) > RELAY_TEXT_MAX)
+		return "a reply has at most 400 bytes";
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return "a reply is one line of plain text";
+	if (is_digit(text[0]) && !((text[0] == '4' || text[0] == '5') && is_digit(text[1]) &&
+				   is_digit(text[2]) && text[3] == ' ' && text[4]))
+		return "a reply code that refuses is written 550 5.7.1 TEXT, or left out";
+	return NULL;
+}
+
 static int relay_text(struct mr_parser *p, const struct mr_token *keyword, void *context)
 {
 	struct mr_relay_options *o = context;
-	int r = mr_parse_text(p, "a text",
-			      mr_word_is(keyword, "refuse-relay") ? &o->refuse_relay_text
-								  : &o->refuse_sender_text);
+	const char **to = mr_word_is(keyword, "refuse-relay")	 ? &o->refuse_relay_text
+			  : mr_word_is(keyword, "refuse-sender") ? &o->refuse_sender_text
+			  : mr_word_is(keyword, "refuse-access") ? &o->refuse_access_text
+								 : &o->refuse_group_text;
+	struct mr_token t = p->token;
+	const char *fault;
+	int r = mr_parse_text(p, "a text", to);
 
-	return r < 0 ? r : mr_parse_end(p);
+	if (r < 0)
+		return r;
+	fault = text_fault(*to);
+	if (fault)
+		mr_parse_fail(p, &t, fault, "%s cannot be a reply", mr_parse_quote(p, &t));
+	return mr_parse_end(p);
+}
+
+/* "X-Name: value" */
+static bool is_header(const char *text)
+{
+	const char *c = text;
+
+	while (*c > ' ' && *c != ':' && *c < 0x7f)
+		c++;
+	if (c == text || c[0] != ':' || c[1] != ' ' || !c[2] || strlen(text) > RELAY_TEXT_MAX)
+		return false;
+	for (; *c; c++)
+		if (*c < ' ' || *c == 0x7f)
+			return false;
+	return true;
+}
+
+static int relay_header(struct mr_parser *p, const struct mr_token *keyword, void *context)
+{
+	struct mr_relay_options *o = context;
+	struct mr_token t = p->token;
+	int r = mr_parse_text(p, "a header", &o->header);
+
+	(void)keyword;
+	if (r < 0)
+		return r;
+	if (!is_header(o->header))
+		mr_parse_fail(p, &t, "header \"X-Own-Network: a-word-that-only-you-know\";",
+			      "%s is no header line", mr_parse_quote(p, &t));
+	return mr_parse_end(p);
 }
 
 int mr_parse_relay(struct mr_parser *p, const struct mr_token *keyword, void *context)
@@ -95,6 +155,9 @@ int mr_parse_relay(struct mr_parser *p, const struct mr_token *keyword, void *co
 		{ "check-sender", relay_check_sender, true },
 		{ "refuse-relay", relay_text, true },
 		{ "refuse-sender", relay_text, true },
+		{ "refuse-access", relay_text, true },
+		{ "refuse-group", relay_text, true },
+		{ "header", relay_header, true },
 		{ 0 },
 	};
 	struct mr_relay_options *o = &p->policy->relay;

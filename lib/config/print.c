@@ -282,6 +282,44 @@ static void relay(struct printer *q, const struct mr_relay_options *o)
 		fprintf(q->out, "\trefuse-relay %s;\n", string(q, o->refuse_relay_text));
 	if (o->refuse_sender_text)
 		fprintf(q->out, "\trefuse-sender %s;\n", string(q, o->refuse_sender_text));
+	if (o->refuse_access_text)
+		fprintf(q->out, "\trefuse-access %s;\n", string(q, o->refuse_access_text));
+	if (o->refuse_group_text)
+		fprintf(q->out, "\trefuse-group %s;\n", string(q, o->refuse_group_text));
+	if (o->header)
+		fprintf(q->out, "\theader %s;\n", string(q, o->header));
+	fputs("}\n", q->out);
+}
+
+static void listeners(struct printer *q, const struct mr_policy *y)
+{
+	static const char *const kind[] = { "policy", "socketmap" };
+	bool given = false;
+
+	for (int k = 0; k < MR_LISTEN_KINDS; k++)
+		given |= y->listen_given[k];
+	if (!given)
+		return;
+	fputs("listen {\n", q->out);
+	for (int k = 0; k < MR_LISTEN_KINDS; k++) {
+		bool off = y->listen_given[k];
+
+		for (size_t i = 0; i < y->n_listen; i++) {
+			const struct mr_listen *l = &y->listen[i];
+			char text[MR_ADDR_TEXT];
+
+			if (l->kind != (enum mr_listen_kind)k)
+				continue;
+			off = false;
+			if (l->path)
+				fprintf(q->out, "\t%s %s;\n", kind[k], path(q, l->path));
+			else
+				fprintf(q->out, "\t%s %s %u;\n", kind[k],
+					mr_addr_text(&l->address, text), l->port);
+		}
+		if (off)
+			fprintf(q->out, "\t%s off;\n", kind[k]);
+	}
 	fputs("}\n", q->out);
 }
 
@@ -383,6 +421,7 @@ int mr_config_print(const struct mr_policy *p, FILE *out)
 	formats(&q);
 	learn(&q);
 	relay(&q, &p->relay);
+	listeners(&q, p);
 	for (size_t i = 0; i < p->n_account; i++)
 		account(&q, &p->account[i]);
 	accounts(&q, &p->accounts);

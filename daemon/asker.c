@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * asker.c - one connection of a mail server that asks (policyd.h).
+ *
+ * Non-blocking, kept open, requests answered in their order however they are cut or joined.  What
+ * is no request ends the conversation without an answer, and so do a request that does not get
+ * finished and answers that nobody takes: Postfix then does what its default_action says.  Called
+ * by the event loop on the main thread.
+ */
+#include "policyd.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#define READ_BYTES 16384 /* of one connection at a time: two dozen requests, then the others */
+#define UNDONE_NS  10000000000ull /* for the rest of a request, or for taking an answer */
+#define IDLE_NS	   1000000000000ull /* Postfix lets go after 300 s, at latest after 1000 s */
+#define SWEEP_US   1000000 /* between two looks at who is late */
+
+struct mr_asker {
+	struct mr_policyd *d;
+	struct mr_asker *next, **self;
+	enum mr_listen_kind kind;
+	int fd;
+	sd_event_source *io;
+	union {
+		struct mr_policy_parser policy;
+		struct mr_socketmap_parser socketmap;
+	} parser;
+	char seen[MR_INSTANCE];
+	char *out; /* answers that did not get out yet */
+	size_t out_len, out_sent, out_allocated;
+	uint64_t last; /* boot ns of the last progress */
+};
+
+static void asker_free(struct mr_asker *a)
+{
+	*a->self = a->next;
+	if (a->next)
+		a->next->self = a->self;
+	a->d->askers--;
+	a->d->full_told = false;
+	sd_event_source_disable_unref(a->io);
+	close(a->fd);
+	if (a->kind == MR_LISTEN_POLICY)
+		mr_policy_parser_clear(&a->parser.policy);
+	else
+		mr_socketmap_parser_clear(&a->parser.socketmap);
+	free(a->out);
+	free(a);
+}
+
+static const char *asker_kind(const struct mr_asker *a)
+{
+	return a->kind == MR_LISTEN_POLICY ? "policy" : "socketmap";
+}
+
+static void asker_trouble(struct mr_asker *a, const char *why)
+{
+	a->d->counts.broken++;
+	if (mr_answer_may_log(a->d))
+		mr_log_with(&a->d->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ASKER }),
+			    "%s: %s; closed without an answer", asker_kind(a), why);
+	asker_free(a);
+}
+
+static bool asker_pending(const struct mr_asker *a)
+{
+	return a->kind == MR_LISTEN_POLICY ? mr_policy_pending(&a->parser.policy)
+					   : mr_socketmap_pending(&a->parser.socketmap);
+}
+
+/* 0: all is out; 1: the rest must wait; -errno: the other side is gone. */
+static int asker_send(struct mr_asker *a)
+{
+	while (a->out_sent < a->out_len) {
+		ssize_t n = send(a->fd, a->out + a->out_sent, a->out_len - a->out_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 1 : -errno;
+		a->out_sent += (size_t)n;
+		a->last = mr_boottime_ns();
+	}
+	a->out_len = a->out_sent = 0;
+	return 0;
+}
+
+static int asker_answer(struct mr_asker *a, const struct mr_answer *answer)
+{
+	int r = mr_grow(&a->out, &a->out_allocated, a->out_len + answer->len, 1);
+
+	if (r < 0)
+		return r;
+	memcpy(a->out + a->out_len, answer->text, answer->len);
+	a->out_len += answer->len;
+	return 0;
+}
+
+/* The next request of what was read.  1: answered; 0: more is needed; -errno with *e. */
+static int asker_next(struct mr_asker *a, const char *data, size_t len, size_t *used,
+		      struct mr_error *e)
+{
+	struct mr_socketmap_request lookup;
+	struct mr_policy_request request;
+	struct mr_answer answer;
+	int r;
+
+	if (a->kind == MR_LISTEN_POLICY) {
+		r = mr_policy_feed(&a->parser.policy, data, len, used, &request, e);
+		if (r == 1)
+			mr_answer_policy(a->d, &request, a->seen, &answer);
+	} else {
+		r = mr_socketmap_feed(&a->parser.socketmap, data, len, used, &lookup, e);
+		if (r == 1)
+			mr_answer_socketmap(a->d, &lookup, &answer);
+	}
+	if (r != 1)
+		return r;
+	r = asker_answer(a, &answer);
+	return r < 0 ? mr_error(e, r, "out of memory") : 1;
+}
+
+/* 0, or the asker is gone. */
+static int asker_read(struct mr_asker *a)
+{
+	struct mr_error e = { "" };
+	char data[READ_BYTES];
+	size_t at = 0, used;
+	ssize_t n;
+	int r = 1;
+
+	n = recv(a->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		if (n == 0 && asker_pending(a))
+			asker_trouble(a, "the other side left within a request");
+		else
+			asker_free(a);
+		return -ECONNRESET;
+	}
+	if (!asker_pending(a)) /* the clock of a request runs from its first byte */
+		a->last = mr_boottime_ns();
+	while (r == 1 && at < (size_t)n) {
+		r = asker_next(a, data + at, (size_t)n - at, &used, &e);
+		if (r < 0) {
+			(void)asker_send(a); /* the requests before it were good */
+			asker_trouble(a, e.text);
+			return r;
+		}
+		at += used;
+		if (r == 1)
+			a->last = mr_boottime_ns();
+	}
+	return 0;
+}
+
+static int asker_ready(sd_event_source *s _unused_, int fd _unused_, uint32_t events,
+		       void *userdata)
+{
+	struct mr_asker *a = userdata;
+	int r;
+
+	if (a->out_len == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR) && asker_read(a) < 0)
+		return 0;
+	r = asker_send(a);
+	if (r < 0)
+		asker_free(a);
+	else /* who does not take answers is not read from */
+		sd_event_source_set_io_events(a->io, r ? EPOLLOUT : EPOLLIN);
+	return 0;
+}
+
+/* --- who is late ------------------------------------------------------------------------------ */
+
+static void arm_sweep(struct mr_policyd *d)
+{
+	sd_event_source_set_time_relative(d->sweep, SWEEP_US);
+	sd_event_source_set_enabled(d->sweep, SD_EVENT_ONESHOT);
+}
+
+static int on_sweep(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_policyd *d = userdata;
+	uint64_t now = mr_boottime_ns();
+
+	for (struct mr_asker *a = d->asker, *next; a; a = next) {
+		uint64_t quiet = now - a->last;
+
+		next = a->next;
+		if (quiet > UNDONE_NS && a->out_len)
+			asker_trouble(a, "answers that nobody takes");
+		else if (quiet > UNDONE_NS && asker_pending(a))
+			asker_trouble(a, "a request that was not finished within 10 seconds");
+		else if (quiet > IDLE_NS)
+			asker_free(a);
+	}
+	if (d->asker)
+		arm_sweep(d);
+	return 0;
+}
+
+/* --- coming and going ------------------------------------------------------------------------- */
+
+static bool room(struct mr_policyd *d)
+{
+	if (d->askers < MR_ASKERS_MAX)
+		return true;
+	d->counts.broken++;
+	if (!d->full_told)
+		mr_log_with(&d->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ASKER }),
+			    "%d connections ask already: one more was turned away", MR_ASKERS_MAX);
+	d->full_told = true;
+	return false;
+}
+
+void mr_asker_new(struct mr_policyd *d, const struct mr_listener *l, int fd)
+{
+	struct mr_asker *a = room(d) ? calloc(1, sizeof(*a)) : NULL;
+	int r = 0;
+
+	if (!d->sweep)
+		r = sd_event_add_time_relative(d->m->event, &d->sweep, CLOCK_BOOTTIME, SWEEP_US,
+					       SWEEP_US / 4, on_sweep, d);
+	if (!a || r < 0) {
+		free(a);
+		close(fd);
+		return;
+	}
+	*a = (struct mr_asker){ .d = d, .kind = l->kind, .fd = fd, .last = mr_boottime_ns() };
+	if (sd_event_add_io(d->m->event, &a->io, fd, EPOLLIN, asker_ready, a) < 0) {
+		free(a);
+		close(fd);
+		return;
+	}
+	a->next = d->asker;
+	a->self = &d->asker;
+	if (a->next)
+		a->next->self = &a->next;
+	d->asker = a;
+	if (d->askers++ == 0)
+		arm_sweep(d);
+}
+
+void mr_askers_close(struct mr_policyd *d)
+{
+	while (d->asker)
+		asker_free(d->asker);
+	d->sweep = sd_event_source_disable_unref(d->sweep);
+}
