@@ -124,7 +124,7 @@ static void stop(struct apply *a)
 /* Frames from a list: all refused, or (list -1) all let through. */
 static int enforced(struct apply *a, int list)
 {
-	uint64_t before, after, want = list < 0 ? CHECK_FRAMES : 0;
+	uint64_t before = 0, after = 0, want = list < 0 ? CHECK_FRAMES : 0;
 	double ns;
 	int r;
 

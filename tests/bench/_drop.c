@@ -39,7 +39,7 @@ static const struct bench_side_ops *const all_sides[] = {
 /* Frames that nobody refuses must arrive: else a drop proves nothing. */
 static int control(struct bench *b, struct bench_side *s, bool ipv6, struct mr_error *e)
 {
-	uint64_t before, after;
+	uint64_t before = 0, after = 0;
 	double ns;
 	int r;
 

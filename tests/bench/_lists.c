@@ -82,7 +82,7 @@ static void make_nets4(uint8_t *map, uint64_t *rng, size_t wide, size_t n24, str
 	static const uint8_t share[] = { 6, 3, 6, 10, 15, 20 }; /* percent; /22 takes the rest */
 	size_t at = 0;
 
-	for (uint8_t i = 0; i < MR_ARRAY_SIZE(share); i++)
+	for (unsigned int i = 0; i < MR_ARRAY_SIZE(share); i++)
 		for (size_t k = 0; k < wide * share[i] / 100; k++)
 			place4(map, rng, (uint8_t)(16 + i), &p[at++]);
 	while (at < wide)
