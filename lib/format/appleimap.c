@@ -25,7 +25,8 @@ static enum mr_parse appleimap_parse(const struct mr_line *l, struct mr_join *j,
 	    !mr_find_only(s, "\" log on successful from ", &user, &s))
 		return MR_PARSE_NOT_MINE;
 	MR_TRIM(&s, ".");
-	if (user.n == 0 || memchr(user.p, '"', user.n) || !mr_str_addr(s, &a))
+	if (user.n == 0 || user.n > MR_CLIENT_TEXT_MAX || memchr(user.p, '"', user.n) ||
+	    !mr_str_addr(s, &a))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_IMAP, &a, user, "login");
 }

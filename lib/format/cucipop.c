@@ -29,13 +29,14 @@ static enum mr_parse cucipop_parse(const struct mr_line *l, struct mr_join *j, s
 	if (!mr_str_is(l->program, "cucipop"))
 		return MR_PARSE_NOT_MINE;
 	if (MR_CUT(&s, "authentication failure "))
-		return mr_cut_to(&s, ' ', &user) && mr_str_addr(s, &a)
+		return mr_cut_to(&s, ' ', &user) && user.n <= MR_CLIENT_TEXT_MAX &&
+				       mr_str_addr(s, &a)
 			       ? mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_POP3, &a, user,
 					 "auth failed")
 			       : MR_PARSE_NOTHING;
-	if (!mr_cut_to(&s, ' ', &user) || user.n == 0 || !mr_cut_to(&s, ' ', &addr) ||
-	    !mr_str_addr(addr, &a) || !mr_cut_number(&s, &n) || !MR_CUT(&s, ", ") ||
-	    !cut_count(&s) || !MR_CUT(&s, ", ") || !cut_count(&s) || s.n)
+	if (!mr_cut_to(&s, ' ', &user) || user.n == 0 || user.n > MR_CLIENT_TEXT_MAX ||
+	    !mr_cut_to(&s, ' ', &addr) || !mr_str_addr(addr, &a) || !mr_cut_number(&s, &n) ||
+	    !MR_CUT(&s, ", ") || !cut_count(&s) || !MR_CUT(&s, ", ") || !cut_count(&s) || s.n)
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_POP3, &a, user, "login");
 }

@@ -62,7 +62,8 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	if (!mr_trim_from(&s, ' ', &mech) || s.n == 0)
 		return MR_PARSE_LOST;
 	MR_TRIM(&mech, "+TLS");
-	if (mr_str_is(s, "anonymous") || mr_str_is(mech, "ANONYMOUS") ||
+	/* "anonymous PASSWORD" may end with these words: a name that has logged in has no blank */
+	if (mr_str_is(s, "anonymous") || memchr(s.p, ' ', s.n) || mr_str_is(mech, "ANONYMOUS") ||
 	    mr_str_is(mech, "anonymous"))
 		return MR_PARSE_NOTHING;
 	mr_take(out, NAME, MR_EV_LOGIN, family, &a, s, "login");

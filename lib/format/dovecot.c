@@ -104,13 +104,10 @@ static bool server_fields(struct mr_str s, struct tail *t)
 	uint64_t mpid;
 
 	rest = s;
-	if (!mr_cut_to(&rest, ',', &addr)) {
-		addr = s;
-		rest.n = 0;
-	} else {
-		rest.p--; /* keep the separator */
-		rest.n++;
-	}
+	if (!mr_cut_to(&rest, ',', &addr))
+		return false; /* a line that was cut: 192.0.2.1 of 192.0.2.10 */
+	rest.p--; /* keep the separator */
+	rest.n++;
 	if (!mr_str_addr(addr, &t->rip))
 		return false;
 	s = rest;
@@ -190,7 +187,7 @@ static bool read_tail(struct mr_str s, struct tail *t)
 			return false;
 	}
 	t->user = s;
-	return true;
+	return s.n <= MR_CLIENT_TEXT_MAX; /* Dovecot cuts it to 80 */
 }
 
 static void fill(struct mr_event *e, enum mr_event_kind kind, enum mr_family family,
@@ -431,6 +428,8 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, struct mr_ev
 	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip) ||
 	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "("))
 		return MR_PARSE_NOTHING;
+	if (s.n > MR_CLIENT_TEXT_MAX)
+		return MR_PARSE_NOTHING;
 	t.user = s;
 	if (mr_str_is(driver, "pam") && pam_told(j, &t.rip, t.user))
 		return MR_PARSE_NOTHING; /* libpam's own line told it */
@@ -456,7 +455,7 @@ static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, struct mr_eve
 				memcmp(again.p, user.p, user.n) != 0))
 			return MR_PARSE_NOTHING;
 	}
-	if (!mr_str_addr(addr, &t.rip))
+	if (!mr_str_addr(addr, &t.rip) || user.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	t.user = user;
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
@@ -499,6 +498,8 @@ static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, struct mr_
 			return MR_PARSE_NOTHING;
 	}
 	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip))
+		return MR_PARSE_NOTHING;
+	if (s.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	t.user = s;
 	if (pam && pam_told(j, &t.rip, t.user))

@@ -25,7 +25,7 @@ static enum mr_parse gnupop3d_parse(const struct mr_line *l, struct mr_join *j,
 		return MR_PARSE_NOTHING;
 	if (!mr_find_only(s, " from ", &mailbox, &addr) || !mr_str_addr(addr, &a))
 		return MR_PARSE_NOTHING;
-	if (user.n == 0 || memchr(user.p, ' ', user.n))
+	if (user.n == 0 || user.n > MR_CLIENT_TEXT_MAX || memchr(user.p, ' ', user.n))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_POP3, &a, user, "login");
 }

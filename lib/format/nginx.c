@@ -93,7 +93,7 @@ static enum mr_parse parse_failure(struct mr_str s, struct mr_join *j, bool own_
 
 	if (!mr_find_only(s, "\" while in http auth state, client: ", &why, &rest))
 		return MR_PARSE_NOTHING;
-	if (!cut_client(&rest, &a, &family))
+	if (why.n > MR_CLIENT_TEXT_MAX || !cut_client(&rest, &a, &family))
 		return MR_PARSE_NOTHING;
 	user = rest;
 	if (!cut_login(&rest, &user) && !MR_TRIM(&user, "\"")) {

@@ -50,7 +50,7 @@ static enum mr_parse verdict(struct mr_join *j, struct mr_str id, struct mr_str 
 	struct mr_joined v;
 	bool known = j && mr_join_get(j, NAME, id, &v);
 
-	if (!known && !said)
+	if ((!known && !said) || user.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	if (known && said && memcmp(v.addr.b, said->b, sizeof(said->b)) != 0)
 		return MR_PARSE_NOTHING;

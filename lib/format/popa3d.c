@@ -27,7 +27,7 @@ static enum mr_parse verdict(struct mr_str s, const struct mr_joined *known, boo
 		return MR_PARSE_NOTHING;
 	if (said && known && memcmp(a.b, known->addr.b, sizeof(a.b)) != 0)
 		return MR_PARSE_NOTHING;
-	if (said && !known && memchr(user.p, ' ', user.n))
+	if (said && !known && (user.n > MR_CLIENT_TEXT_MAX || memchr(user.p, ' ', user.n)))
 		return MR_PARSE_NOTHING;
 	if (mr_str_is(user, "UNKNOWN USER"))
 		user.n = 0;

@@ -47,7 +47,7 @@ static enum mr_parse parse_stats(struct mr_str s, struct mr_event *out)
 		;
 	if (MR_TRIM(&s, "]") && !mr_find_last(s, " [", &s, &where))
 		return MR_PARSE_NOTHING;
-	if (!mr_cut_to(&s, ' ', &user) || user.n == 0)
+	if (!mr_cut_to(&s, ' ', &user) || user.n == 0 || user.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	for (int i = 0; i < 4; i++)
 		if (!mr_cut_number(&s, &n) || !MR_CUT(&s, " "))

@@ -23,6 +23,8 @@ static enum mr_parse teapop_parse(const struct mr_line *l, struct mr_join *j, st
 		return MR_PARSE_NOTHING;
 	if (!mr_cut_to(&s, ' ', &user) || user.n == 0)
 		return MR_PARSE_LOST;
+	if (user.n > MR_CLIENT_TEXT_MAX)
+		return MR_PARSE_NOTHING;
 	MR_CUT(&s, "from ");
 	if (!mr_str_host(s, &a))
 		return MR_PARSE_LOST;

@@ -43,7 +43,7 @@ static enum mr_parse vmpop3d_parse(const struct mr_line *l, struct mr_join *j, s
 	name = user;
 	if (mr_find(user, " of ", &name, &rest) && memchr(rest.p, ' ', rest.n))
 		return MR_PARSE_NOTHING;
-	if (name.n == 0 || memchr(name.p, ' ', name.n))
+	if (name.n == 0 || user.n > MR_CLIENT_TEXT_MAX || memchr(name.p, ' ', name.n))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_POP3, &a, user, "login");
 }

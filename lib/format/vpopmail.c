@@ -59,11 +59,13 @@ static bool only_reading(struct mr_str s, struct mr_str *user, struct mr_addr *a
 	return found && user->n <= MR_CLIENT_TEXT_MAX;
 }
 
-/* U is an account: letters, digits, @, and few signs; no colon */
-static bool plain_reading(struct mr_str s, struct mr_str *user, struct mr_addr *a)
+/* In a login U is an account, without a colon: so the first colon parts it from an IPv6 address. */
+static bool login_reading(struct mr_str s, struct mr_str *user, struct mr_addr *a)
 {
+	if (memchr(s.p, '.', s.n) && only_reading(s, user, a))
+		return user->n > 0;
 	return mr_cut_to(&s, ':', user) && user->n && !memchr(user->p, ' ', user->n) &&
-	       mr_str_addr(s, a);
+	       !memchr(s.p, '.', s.n) && mr_str_addr(s, a);
 }
 
 static enum mr_parse parse_old(struct mr_str s, struct mr_event *out)
@@ -72,7 +74,7 @@ static enum mr_parse parse_old(struct mr_str s, struct mr_event *out)
 	struct mr_addr a;
 
 	if (!MR_CUT(&s, "login [") || !mr_find_only(s, "] from ", &user, &addr) || user.n == 0 ||
-	    !mr_str_addr(addr, &a))
+	    user.n > MR_CLIENT_TEXT_MAX || !mr_str_addr(addr, &a))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_POP3, &a, user, "login");
 }
@@ -103,6 +105,8 @@ static enum mr_parse vpopmail_parse(const struct mr_line *l, struct mr_join *j,
 	(void)j;
 	if (!mr_str_is(l->program, "vpopmail"))
 		return MR_PARSE_NOT_MINE;
+	if (s.n > 3 * MR_CLIENT_TEXT_MAX) /* U, P and the server's words */
+		return MR_PARSE_NOTHING;
 	if (MR_CUT(&s, "vchkpw: "))
 		return parse_old(s, out);
 	if (!MR_CUT(&s, "vchkpw-") || !mr_cut_class(&s, MR_CLASS_WORD, &svc) || !MR_CUT(&s, ": "))
@@ -113,7 +117,7 @@ static enum mr_parse vpopmail_parse(const struct mr_line *l, struct mr_join *j,
 			return MR_PARSE_NOTHING;
 	}
 	if (MR_CUT(&s, "login success ") || MR_CUT(&s, "system password login success "))
-		return plain_reading(s, &user, &a)
+		return login_reading(s, &user, &a)
 			       ? mr_take(out, NAME, MR_EV_LOGIN, family, &a, user, "login")
 			       : MR_PARSE_LOST;
 	if (cut_failure(&s))
