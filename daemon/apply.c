@@ -102,6 +102,8 @@ static void job_end(struct mr_job *j)
 	mr_job_free(j);
 	malloc_trim(0); /* a big policy's parts go back to the system, not to our peak */
 	mr_manager_notify(m);
+	if (m->reload_again && !m->stopping)
+		mr_manager_reload(m);
 	jobs_next(m);
 }
 
@@ -600,6 +602,8 @@ static void job_kept(void *arg)
 			    "the state directory could not be written: %s.  The policy is in "
 			    "force, but a restart may not know of it; mend this, then apply again",
 			    j->state_error);
+	free(m->state_error);
+	m->state_error = MR_TAKE_PTR(j->state_error);
 	if (j->r < 0 && j->live == m->active && j->kind == MR_JOB_APPLY)
 		*j->live->snapshot = '\0';
 	answer(j, NULL, NULL);

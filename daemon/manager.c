@@ -180,16 +180,22 @@ static void reload_done(struct mr_manager *m, const struct mr_job *j _unused_,
 	mr_manager_notify(m); /* what went wrong is in the log already */
 }
 
+void mr_manager_reload(struct mr_manager *m)
+{
+	int r = mr_job_submit(m, MR_JOB_APPLY, 0, reload_done, NULL);
+
+	/* that one may have read the file before it was changed */
+	m->reload_again = r == -EBUSY;
+	if (r < 0 && r != -EBUSY)
+		mr_log(&m->log, LOG_WARNING, "SIGHUP ignored: %s", strerror(-r));
+}
+
 static int on_reload(sd_event_source *s _unused_, const struct signalfd_siginfo *si, void *userdata)
 {
 	struct mr_manager *m = userdata;
-	int r;
 
 	mr_log(&m->log, LOG_INFO, "SIGHUP from pid %u: apply", si->ssi_pid);
-	r = mr_job_submit(m, MR_JOB_APPLY, 0, reload_done, NULL);
-	if (r < 0)
-		mr_log(&m->log, LOG_WARNING, "SIGHUP ignored: %s",
-		       r == -EBUSY ? "another apply is in flight" : strerror(-r));
+	mr_manager_reload(m);
 	return 0;
 }
 
@@ -308,6 +314,7 @@ static void stop(struct mr_manager *m)
 	mr_live_free(m->active);
 	mr_live_free(m->previous);
 	json_decref(m->adopted);
+	free(m->state_error);
 	free(m->config_error);
 	free(m->start_reason);
 	mr_kernel_free(m->kernel);

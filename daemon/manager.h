@@ -82,7 +82,9 @@ struct mr_manager {
 	struct mr_job *queue; /* waiting, in order */
 	bool starting; /* before the loop: jobs run in place */
 	bool stopping;
+	bool reload_again; /* a SIGHUP came while an apply was in flight */
 	int fatal; /* start: the kernel will not have us */
+	char *state_error; /* the policy in force could not be kept; NULL: it is */
 	char *config_error; /* the file as it is now will not load; NULL: it does */
 	char *start_reason; /* why something else than the file is in force; NULL: it is the file */
 	json_t *adopted; /* generation.json of an earlier run that still filters; or NULL */
@@ -117,6 +119,8 @@ int mr_manager_run(const struct mr_options *o);
 int mr_manager_open_kernel(struct mr_manager *m, const struct mr_policy *p);
 /* The text of `systemctl status`. */
 void mr_manager_notify(struct mr_manager *m);
+/* Reads the file anew, at the latest when the apply in flight is done. */
+void mr_manager_reload(struct mr_manager *m);
 
 /* --- netlink.c ---------------------------------------------------------------------------------
  */

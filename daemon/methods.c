@@ -118,6 +118,7 @@ static int method_status(sd_bus_message *msg, void *userdata, sd_bus_error *erro
 {
 	struct mr_client *c = userdata;
 
+	mr_devices_reconcile(c->m, false); /* a pin that was taken away makes no noise */
 	return reply_json(msg, mr_status(c->m));
 }
 

@@ -105,6 +105,11 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		     m->start_reason);
 	else if (m->config_error)
 		warn(list, "the file as it is now will not load: %s", m->config_error);
+	if (m->state_error)
+		warn(list,
+		     "a restart may not know of the policy in force, for it could not be kept "
+		     "(%s): mend this, then apply again",
+		     m->state_error);
 	if (!m->active && m->adopted)
 		warn(list, "an earlier run's generation still filters; no policy is loaded here");
 	if (m->trial)

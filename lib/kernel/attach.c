@@ -213,7 +213,9 @@ static int attach_new(struct mr_kernel *k, const struct mr_device *d, bool want_
 			k->private_links[k->n_private_links++] = MR_TAKE_FD(fd);
 		return r;
 	}
-	r = mr_link_path(k, d->name, path);
+	r = mr_pin_prepare(k->pin_dir, e);
+	if (r == 0)
+		r = mr_link_path(k, d->name, path);
 	if (r == 0)
 		r = clear_name(path, e);
 	if (r < 0)

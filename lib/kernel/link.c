@@ -95,8 +95,8 @@ int mr_link_each(const struct mr_kernel *k, mr_link_fn fn, void *userdata)
 	if (snprintf(path, sizeof(path), "%s/links", k->pin_dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	d = opendir(path);
-	if (!d)
-		return -errno;
+	if (!d) /* taken away with all that was in it: no links */
+		return errno == ENOENT ? 0 : -errno;
 	while (r == 0 && (de = readdir(d))) {
 		struct mr_link l = { .fd = -EBADF };
 

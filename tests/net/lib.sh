@@ -47,7 +47,7 @@ cleanup() {
 	for p in "${pids[@]}" $DAEMON; do kill -KILL "$p" 2>/dev/null; done
 	for p in "${pids[@]}" $DAEMON; do wait "$p" 2>/dev/null; done
 	for n in "${netns[@]}"; do ip netns del "$n" 2>/dev/null; done
-	mountpoint -q "$PINS" && umount "$PINS"
+	for p in "$PINS" "$DIR/small"; do mountpoint -q "$p" && umount "$p"; done
 	if [ -n "${MR_KEEP:-}" ]; then echo "# kept: $DIR"; else rm -rf "$DIR"; fi
 }
 trap cleanup EXIT

@@ -82,6 +82,43 @@ is "the daemon is killed: it stands" open "$(tries $DENIED 25)"
 ok "a restart" daemon
 is "rolls it back" timeout "$(tries $DENIED 25)"
 
+# a link that somebody took away is seen and made good; status does not tell what is not so
+rm "$PINS"/links/*
+is "a pin is removed: unguarded" open "$(tries $DENIED 25)"
+ok "status sees it" ctl status
+is "and the device is guarded again" timeout "$(tries $DENIED 25)"
+good
+rm -r "$PINS"/links
+ok "the links' directory as well" ctl apply
+is "guarded again" timeout "$(tries $DENIED 25)"
+
+# a state directory that cannot be written is no reason to refuse, and none to be silent
+stop_daemon
+mkdir "$DIR/small"
+mount -t tmpfs -o size=64k none "$DIR/small"
+ok "a state directory of its own" daemon --state-dir "$DIR/small/state"
+is "nothing to warn of" 0 "$(field '[.warnings[] | select(test("could not be kept"))] | length' status)"
+mount -o remount,ro "$DIR/small"
+ok "read-only now: apply" ctl apply
+warned() { [ "$(field '[.warnings[] | select(test("Read-only"))] | length' status)" = "$1" ]; }
+ok "status warns" within 5 warned 1
+mount -o remount,rw "$DIR/small"
+ok "writable again: apply" ctl apply
+ok "status is content" within 5 warned 0
+stop_daemon
+umount "$DIR/small"
+ok "as before" daemon
+
+# many SIGHUPs: what the file says last is what holds
+for i in 1 2 3 4 5 6 7 8 9; do
+	echo "interface s0; service smtp { deny 198.51.100.0/24; deny 203.0.113.$i; allow any; }" >"$CONF"
+	kill -HUP "$DAEMON"
+done
+last() { ctl rules smtp | grep -q '203\.0\.113\.9'; }
+ok "nine SIGHUPs: the last file holds" within 10 last
+good
+ok "the good file" ctl apply
+
 # nothing kept, a faulty file: nothing is attached, and that is said
 stop_daemon
 ok "detach" ctl detach
