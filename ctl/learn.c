@@ -13,11 +13,13 @@
 
 struct options {
 	const char *config;
-	bool dry_run;
+	bool dry_run, explain;
 };
 static const struct mr_option options[] = {
 	{ "dry-run", 'n', MR_OPTION_FLAG, offsetof(struct options, dry_run), NULL,
 	  "print what the log would do; nothing is touched" },
+	{ "explain", 'e', MR_OPTION_FLAG, offsetof(struct options, explain), NULL,
+	  "say of each LINE which format takes it, or where each gave up" },
 	{ "config", 'c', MR_OPTION_TEXT, offsetof(struct options, config), "FILE",
 	  "the policy; without it the defaults, and all formats, those of old servers too" },
 	{ NULL, 0, 0, 0, NULL, NULL },
@@ -123,10 +125,11 @@ static enum mr_exit learn_run(const struct mr_ctl *ctl)
 	size_t n = 0;
 	enum mr_exit status;
 
-	if (!o->dry_run)
-		return mr_ctl_fail(MR_EXIT_USAGE,
-				   "learn needs --dry-run: the daemon does the learning "
-				   "(learn { … } in its configuration)");
+	if (!o->dry_run && !o->explain)
+		return mr_ctl_fail(
+			MR_EXIT_USAGE,
+			"learn needs --dry-run or --explain: the daemon does the learning "
+			"(learn { … } in its configuration)");
 	status = learn_policy(o->config, &policy, &host);
 	if (status != MR_EXIT_DONE)
 		return status;
@@ -139,7 +142,9 @@ static enum mr_exit learn_run(const struct mr_ctl *ctl)
 	run->print.size = learn_size(ctl);
 	learn_setup(run, host, !o->config);
 	status = mr_learn_run_open(run, formats, n);
-	if (status == MR_EXIT_DONE) {
+	if (status == MR_EXIT_DONE && o->explain) {
+		status = mr_learn_explain(run->reader, ctl);
+	} else if (status == MR_EXIT_DONE) {
 		status = learn_files(run, ctl);
 		mr_learn_print_summary(&run->print, mr_reader_stats(run->reader));
 	}
@@ -149,13 +154,15 @@ static enum mr_exit learn_run(const struct mr_ctl *ctl)
 
 const struct mr_command mr_ctl_learn = {
 	.name = "learn",
-	.usage = "--dry-run [-c FILE] [--json] [FILE…]",
+	.usage = "--dry-run [-c FILE] [--json] [FILE…] | --explain [-c FILE] [--json] [LINE…]",
 	.summary = "what a mail log would teach: logins, failures, permits, bans",
 	.help = "Reads mail logs (standard input without a FILE) and prints each line that is\n"
 		"recognised, with what it would do: a permit, a ban, a count, or nothing, and\n"
 		"why.  The log's own clock drives windows and expiry.  Nothing is touched; no\n"
 		"daemon and no privilege is needed.  Without -c the defaults apply, and all\n"
-		"formats are tried, those of servers no longer shipped too.",
+		"formats are tried, those of servers no longer shipped too.\n"
+		"--explain says of lines (arguments, or standard input) which format takes them\n"
+		"and what it reads, or how far each came; status 1 if one was not taken.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.max_args = 65536,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* learn_run.h - the dry run of `learn`: logs in, decisions out, on the log's own clock. */
+/* learn_run.h - the dry run and the explanation of `learn`: logs in, decisions out, on the log's
+ * own clock. */
 #ifndef MAILREEVE_CTL_LEARN_RUN_H
 #define MAILREEVE_CTL_LEARN_RUN_H
 
@@ -23,5 +24,8 @@ struct mr_learn_run {
 enum mr_exit mr_learn_run_open(struct mr_learn_run *run, const char *const *formats, size_t n);
 void mr_learn_run_close(struct mr_learn_run *run);
 enum mr_exit mr_learn_run_file(struct mr_learn_run *run, const char *path);
+
+/* learn_explain.c: which format takes each of the lines, and what it reads. */
+enum mr_exit mr_learn_explain(struct mr_reader *reader, const struct mr_ctl *ctl);
 
 #endif

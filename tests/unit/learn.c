@@ -146,6 +146,7 @@ static void test_sessions_without_ids(void **state)
 static void test_max_age(void **state)
 {
 	struct fixture *f = fixture(state, "permit { max-age 2h; }\n");
+	struct mr_learn_stats s;
 	uint64_t t = f->now;
 
 	login(f, "192.0.2.11", "bea", "bbbbbbbb", t);
@@ -156,8 +157,12 @@ static void test_max_age(void **state)
 	/* nor does the end of the session reach further */
 	logout(f, HOME, "anna", "aaaaaaaa", f->now);
 	assert_int_equal(permit_ends(f, HOME), t + 7200 * S);
+	login(f, "192.0.2.12", "cora", "cccccccc", t);
 	pass(f, t + 7201 * S);
 	assert_int_equal(permit_ends(f, HOME), 0);
+	/* nor is a session remembered whose end was lost */
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.sessions, 0);
 }
 
 static void test_caps(void **state)

@@ -33,6 +33,18 @@ static void test_threshold(void **state)
 	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
 }
 
+/* A ban shorter than the window: what led to it does not lead to the next. */
+static void test_counted_once(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 1m; on failure 2 in 10m; }\n");
+
+	failure(f, BAD, "a", f->now);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+	f->now += 61 * S;
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
+}
+
 static void test_defaults(void **state)
 {
 	struct fixture *f = fixture(state, "");
@@ -292,10 +304,10 @@ static void test_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_threshold),  T(test_defaults), T(test_kinds_apart),   T(test_own_time),
-		T(test_ipv6),	    T(test_escalate), T(test_services),	     T(test_protected),
-		T(test_good_login), T(test_doubles),  T(test_permit_raises), T(test_full_map),
-		T(test_storm),
+		T(test_threshold), T(test_counted_once), T(test_defaults), T(test_kinds_apart),
+		T(test_own_time),  T(test_ipv6),	 T(test_escalate), T(test_services),
+		T(test_protected), T(test_good_login),	 T(test_doubles),  T(test_permit_raises),
+		T(test_full_map),  T(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
