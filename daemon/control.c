@@ -20,6 +20,7 @@
 
 #define CLIENTS_MAX   64 /* connections; beyond, the one idle for longest makes room */
 #define IDLE_NS	      10000000000ull /* who said nothing for so long may have to make room */
+#define MUTE_NS	      200000000ull /* the same, for who never said anything: a command asks at once */
 #define HANDSHAKE_US  10000000 /* from connect to authenticated */
 #define MESSAGE_BYTES (512u << 10) /* received without a whole message; ours are far smaller */
 #define SOCKET_BYTES  (256 << 10) /* kernel buffer of a client, each way; sd-bus asks for 8 MiB */
@@ -258,10 +259,13 @@ static bool make_room(struct mr_control *control)
 	struct mr_client *idlest = NULL;
 	uint64_t now = mr_boottime_ns();
 
-	for (struct mr_client *c = control->client; c; c = c->next)
-		if (!c->dead && !c->rate && c->active_ns + IDLE_NS < now &&
+	for (struct mr_client *c = control->client; c; c = c->next) {
+		uint64_t patience = c->spoke ? IDLE_NS : MUTE_NS;
+
+		if (!c->dead && !c->rate && c->active_ns + patience < now &&
 		    (!idlest || c->active_ns < idlest->active_ns))
 			idlest = c;
+	}
 	if (idlest)
 		client_drop(idlest, "idle, and others want to connect");
 	return idlest;
