@@ -165,10 +165,12 @@ static bool of_address(char c)
 /* The address at position i, and where it ends; false: none. */
 static bool address_at(struct mr_str m, size_t i, size_t *end, struct mr_addr *a)
 {
+	bool dots = false;
 	size_t j = i;
 
-	while (j < m.n && j - i < MR_ADDR_TEXT && of_address(m.p[j]))
-		j++;
+	/* behind the dots of IPv4 a colon begins something else: a port */
+	while (j < m.n && j - i < MR_ADDR_TEXT && of_address(m.p[j]) && !(dots && m.p[j] == ':'))
+		dots |= m.p[j++] == '.';
 	while (j > i && (m.p[j - 1] == ':' || m.p[j - 1] == '.') &&
 	       !(j - i > 1 && m.p[j - 2] == ':'))
 		j--; /* "192.0.2.1:" and "from 192.0.2.1." end with punctuation */
