@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# run-learn.sh - `mailreeve learn`: files, clocks, own formats, explanations, exit statuses.
+# What lines of mail servers mean is in run-logs.sh.  Needs the build, no root; leaves nothing.
+set -u
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+mailreeve=$PWD/${MAILREEVE:-build/mailreeve}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export LC_ALL=C.UTF-8 TZ=UTC NO_COLOR=1
+cd "$work" || exit 1
+n=0
+
+result() { # RESULT NAME
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		cat out err | sed 's/^/# /' | head -30
+		echo "not ok $n - $2"
+	fi
+}
+# learn NAME STATUS ARGUMENT...: out, err; actions has "user action" a line
+learn() {
+	name=$1 want=$2
+	shift 2
+	timeout 60 "$mailreeve" learn "$@" >out 2>err
+	got=$?
+	sed -n 's/.*"address":"\([^"]*\)".*"action":"\([^"]*\)".*/\1 \2/p' out >actions
+	[ $got = "$want" ] || { result 1 "$name: status $got, not $want" && return 1; }
+}
+actions() { diff -u <([ $# = 0 ] || printf '%s\n' "$@") actions >>err; result $? "$name"; }
+says() { grep -Eq -- "$1" out err; result $? "$name: /$1/"; }
+login() { # STAMP ADDRESS [USER]
+	echo "$1 mx dovecot: imap-login: Login: user=<${3:-anna}>, method=PLAIN, rip=$2, lip=192.0.2.1, mpid=7, session=<${4:-}>"
+}
+failed() { # STAMP ADDRESS
+	echo "$1 mx dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<x>, method=PLAIN, rip=$2, lip=192.0.2.1"
+}
+
+# --- files
+login 2026-01-01T10:00:00Z 198.51.100.1 >a
+login 2026-01-01T11:00:00Z 198.51.100.2 >b
+learn "two files in order" 0 --dry-run --json a b && actions "198.51.100.1 permit" "198.51.100.2 permit"
+grep -q '"line":1,"file":"b"' out
+result $? "lines are counted in each file"
+learn "a file that begins before the last one ended" 0 --dry-run --json b a &&
+	actions "198.51.100.2 permit" "198.51.100.1 permit"
+learn "standard input" 0 --dry-run --json <a && actions "198.51.100.1 permit"
+learn "standard input by name" 0 --dry-run --json b - <a && actions "198.51.100.2 permit" "198.51.100.1 permit"
+learn "a file that is not there stops no other" 2 --dry-run --json none a && actions "198.51.100.1 permit"
+says 'none: No such file'
+learn "a directory" 2 --dry-run . && says '\.: Is a directory'
+gzip -k a
+learn "a compressed log" 2 --dry-run a.gz b --json && says 'zcat a.gz \| mailreeve learn --dry-run'
+actions "198.51.100.2 permit"
+head -c 300000 /dev/urandom >binary
+learn "a binary file" 0 --dry-run --json binary && actions
+{ head -c 3000000 /dev/zero | tr '\0' x && echo && cat a; } >long
+learn "a line of megabytes" 0 --dry-run --json long && actions "198.51.100.1 permit"
+learn "an empty log" 0 --dry-run --json /dev/null && actions
+learn "without a mode" 2 a && says 'needs --dry-run or --explain'
+learn "a summary for people" 0 --dry-run a && says '^dovecot +1 +0 +0 +0$'
+says '^1 permits, 0 bans'
+
+# --- the log's own clock
+for t in 00 02 04 06; do failed 2026-01-01T10:$t:00Z 198.51.100.5; done >c
+failed 2026-01-01T10:11:00Z 198.51.100.5 >>c
+failed 2026-01-01T10:11:30Z 198.51.100.5 >>c
+learn "windows slide with the log" 0 --dry-run --json c &&
+	actions "198.51.100.5 "{count,count,count,count,count,ban}
+{ for t in 00 01 02 03 04; do failed "2026-01-01T10:$t:00Z" 198.51.100.5; done
+	failed 2026-01-01T10:30:00Z 198.51.100.5
+	failed 2026-01-01T11:05:00Z 198.51.100.5; } >c
+learn "bans run out with the log" 0 --dry-run --json c &&
+	actions "198.51.100.5 "{count,count,count,count,ban,none,count}
+{ login 2026-01-01T10:00:00Z 198.51.100.1
+	login 2020-01-01T10:00:00Z 198.51.100.2
+	login 2038-01-01T10:00:00Z 198.51.100.3
+	login 2026-01-01T10:01:00Z 198.51.100.4; } >c
+learn "a stamp of 2020 earns nothing; one of 2038 moves no clock" 0 --dry-run --json c &&
+	actions "198.51.100.1 permit" "198.51.100.2 none" "198.51.100.3 permit" "198.51.100.4 permit"
+{ login 2026-01-01T10:00:00Z 198.51.100.1
+	for i in 2 3 4 5; do login 2020-01-01T10:00:0${i}Z 198.51.100.$i; done; } >c
+learn "a clock that was set back is followed" 0 --dry-run --json c &&
+	actions "198.51.100.1 permit" "198.51.100.2 none" "198.51.100.3 none" "198.51.100.4 permit" \
+		"198.51.100.5 permit"
+for i in 1 2; do login 2038-01-01T10:00:0${i}Z 198.51.100.$i; done >c
+learn "a log from the future has its clock" 0 --dry-run --json c &&
+	actions "198.51.100.1 permit" "198.51.100.2 permit"
+{ login 2026-01-01T10:00:00Z 198.51.100.9 bea bbbbbbbbbbbb
+	echo "2026-01-01T10:00:01Z mx dovecot: imap(bea)<7><bbbbbbbbbbbb>: Disconnected: Logged out in=1 out=2"
+	login 2026-01-01T10:00:02Z 198.51.100.1 anna aaaaaaaaaaaa
+	echo "2026-01-01T13:00:00Z mx dovecot: imap(anna)<8><aaaaaaaaaaaa>: Disconnected: Logged out in=1 out=2"; } >c
+learn "a session of three hours keeps its permit, its end extends it" 0 --dry-run --json c &&
+	actions "198.51.100.9 permit" "198.51.100.9 permit" "198.51.100.1 permit" "198.51.100.1 permit"
+
+# --- a policy
+cat >own.conf <<-'END'
+	service smtp { allow permitted; }
+	format myd { program "myd"; login "in <user> <addr>"; failure "bad <any> from <addr>"; }
+	ban { on failure 2 in 1m; }
+END
+printf '%s\n' 'myd: in anna 198.51.100.1' 'myd: bad x from 9.9.9.9 from 198.51.100.2' \
+	'myd[7]: bad from from 198.51.100.2' 'popa3d: Session from 198.51.100.3' >c
+learn "own formats and the file's own options" 0 --dry-run --json -c own.conf c &&
+	actions "198.51.100.1 permit" "198.51.100.2 count" "198.51.100.2 ban"
+printf 'format x { program "y"; login "<user><addr>"; }\n' >bad.conf
+learn "an error in a template" 2 --dry-run -c bad.conf c && says 'bad.conf:1:38: error: two variables'
+
+# --- explain
+learn "explain: taken" 0 --explain "$(cat a)" && says '^dovecot takes the line'
+says '^  address   198.51.100.1$'
+learn "explain: an own format gives up" 1 --explain -c own.conf 'myd: in anna at home' &&
+	says 'column 9: expected "an address"'
+learn "explain: nobody knows it" 1 --explain 'cron: x' && says 'no format knows this program'
+learn "explain: from standard input" 1 --explain --json < <(cat a && echo 'cron: x') &&
+	says '"taken": ?true'
+printf 'myd: in \033[31manna\n' >c
+learn "explain: no escape gets out" 1 --explain -c own.conf <c
+! grep -q $'\033' out
+result $? "$name"
+echo "1..$n"
