@@ -38,8 +38,16 @@ static void listener_name(const struct mr_listener *l, char *buf, size_t size)
 		snprintf(buf, size, "%s port %u", mr_addr_text(&l->address, text), l->port);
 }
 
+static char *directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strndup(path, slash > path ? (size_t)(slash - path) : 1);
+}
+
 static void listener_close(struct mr_listener *l)
 {
+	_free_ char *dir = l->path && l->made ? directory(l->path) : NULL;
 	struct stat st;
 
 	l->io = sd_event_source_disable_unref(l->io);
@@ -48,6 +56,8 @@ static void listener_close(struct mr_listener *l)
 	if (l->path && lstat(l->path, &st) == 0 && st.st_ino == l->st.st_ino &&
 	    st.st_dev == l->st.st_dev)
 		unlink(l->path);
+	if (dir)
+		(void)rmdir(dir); /* as long as nobody else uses it */
 	close(l->fd);
 	l->fd = -EBADF;
 }
@@ -99,16 +109,15 @@ static int clear_path(const char *path, struct mr_error *e)
 }
 
 /* Only the last directory: what holds it is Postfix's. */
-static int make_directory(const char *path, gid_t group)
+static int make_directory(struct mr_listener *l, gid_t group)
 {
-	_free_ char *dir = strdup(path);
-	char *slash = dir ? strrchr(dir, '/') : NULL;
+	_free_ char *dir = directory(l->path);
 
-	if (!slash || slash == dir)
-		return dir ? 0 : -ENOMEM;
-	*slash = '\0';
+	if (!dir)
+		return -ENOMEM;
 	if (mkdir(dir, 0750) < 0)
 		return errno == EEXIST ? 0 : -errno;
+	l->made = true;
 	if (group != (gid_t)-1 && chown(dir, (uid_t)-1, group) < 0)
 		return -errno;
 	return chmod(dir, group == (gid_t)-1 ? 0750 : 02750) < 0 ? -errno : 0;
@@ -136,7 +145,7 @@ static int open_unix(struct mr_listener *l, int fd, struct mr_error *e)
 	struct group *g = getgrnam(GROUP);
 	gid_t group = g ? g->gr_gid : (gid_t)-1;
 	struct sockaddr_un un;
-	int r = make_directory(l->path, group);
+	int r = make_directory(l, group);
 
 	if (r == 0)
 		r = clear_path(l->path, e);
@@ -190,11 +199,14 @@ static int listener_open(struct mr_listener *l, struct mr_error *e)
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-/* Where Postfix is not installed, nobody misses the default sockets. */
-static bool nothing_there(const struct mr_listener *l, int r)
+/* Nobody misses the default sockets where Postfix is not installed, nor in a daemon that runs
+ * beside the system's. */
+static bool not_missed(const struct mr_listener *l, int r)
 {
-	return r == -ENOENT && l->path &&
-	       strncmp(l->path, MR_LISTEN_DIR "/", strlen(MR_LISTEN_DIR) + 1) == 0;
+	if (!l->path || strncmp(l->path, MR_LISTEN_DIR "/", strlen(MR_LISTEN_DIR) + 1) != 0)
+		return false;
+	return r == -ENOENT ||
+	       (r == -EADDRINUSE && strcmp(l->d->m->options.runtime_dir, MR_RUNTIME_DIR) != 0);
 }
 
 static void try_open(struct mr_policyd *d, struct mr_listener *l)
@@ -217,7 +229,7 @@ static void try_open(struct mr_policyd *d, struct mr_listener *l)
 		return;
 	free(l->error);
 	l->error = strdup(text);
-	l->quiet = nothing_there(l, r);
+	l->quiet = not_missed(l, r);
 	mr_log_with(&d->m->log, l->quiet ? LOG_DEBUG : LOG_WARNING,
 		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ASKER }), "%s: not answered: %s",
 		    kinds[l->kind], text);

@@ -29,6 +29,7 @@ struct mr_listener {
 	sd_event_source *io;
 	struct stat st; /* of the socket's file, to know it again */
 	char *error; /* why not, told once */
+	bool made; /* the directory is ours */
 	bool quiet; /* … and nobody misses it */
 	bool keep; /* named by the policy that takes effect */
 };
