@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define STATE_JSON_MAX (16u << 20) /* bytes of one of our JSON files */
+#define STATE_VERSION  1 /* of the JSON files; a higher one says what we cannot know */
 #define BLOB_NAME      64 /* bytes: hash, length, number of a collision */
 #define BLOB_TWINS     16 /* different contents of one hash and length */
 
@@ -23,6 +24,26 @@ char *mr_state_path(const char *dir, const char *name)
 	char *p;
 
 	return asprintf(&p, "%s/%s", dir, name) < 0 ? NULL : p;
+}
+
+/* What a killed daemon was writing: mr_write_file()'s names, a dot and six characters behind ours.
+ */
+static void remove_unfinished(const char *dir)
+{
+	static const char *const ours[] = { "current.json", "entries", "ids.json" };
+	DIR *d = opendir(dir);
+	const struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		const char *dot = strrchr(de->d_name, '.');
+
+		for (size_t i = 0; dot && strlen(dot) == 7 && i < MR_ARRAY_SIZE(ours); i++)
+			if (strlen(ours[i]) == (size_t)(dot - de->d_name) &&
+			    strncmp(ours[i], de->d_name, strlen(ours[i])) == 0)
+				unlinkat(dirfd(d), de->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }
 
 int mr_state_prepare(const char *dir, struct mr_error *e)
@@ -37,6 +58,7 @@ int mr_state_prepare(const char *dir, struct mr_error *e)
 			return mr_error(e, r, "%s: cannot make the state directory: %s",
 					p ? p : dir, strerror(-r));
 	}
+	remove_unfinished(dir);
 	return 0;
 }
 
@@ -218,6 +240,10 @@ static int read_json(const char *path, json_t **out, struct mr_error *e)
 		json_decref(top);
 		return mr_error(e, -EBADMSG, "%s:%i: %s", path, why.line, why.text);
 	}
+	if (json_integer_value(json_object_get(top, "version")) > STATE_VERSION) {
+		json_decref(top);
+		return mr_error(e, -EBADMSG, "%s: written by a newer mailreeve", path);
+	}
 	*out = top;
 	return 0;
 }
@@ -242,7 +268,7 @@ int mr_state_save_policy(const char *dir, const char *name, const char *config,
 		json_decref(files);
 		return mr_error(e, r, "%s: cannot keep the policy: %s", dir, strerror(-r));
 	}
-	r = write_json(path, json_pack("{s:i,s:o,s:o,s:o}", "version", 1, "config",
+	r = write_json(path, json_pack("{s:i,s:o,s:o,s:o}", "version", STATE_VERSION, "config",
 				       json_path(config), "files", files, "globs", globs_json(f)));
 	return r < 0 ? mr_error(e, r, "%s: %s", path, strerror(-r)) : 0;
 }
@@ -458,7 +484,7 @@ int mr_state_write_current(const char *dir, const struct mr_current *c, struct m
 		return -ENOMEM;
 	snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64, c->active_fingerprint);
 	snprintf(file, sizeof(file), "%016" PRIx64, c->file);
-	top = json_pack("{s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:b}", "version", 1, "generation",
+	top = json_pack("{s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:b}", "version", STATE_VERSION, "generation",
 			(json_int_t)c->generation, "applied", (json_int_t)c->applied_us, "active",
 			c->active, "fingerprint", fingerprint, "previous", c->previous, "file",
 			file, "unconfirmed", c->trial);

@@ -109,6 +109,16 @@ stop_daemon
 umount "$DIR/small"
 ok "as before" daemon
 
+# what a killed daemon left half written goes; what a newer one wrote is not guessed at
+stop_daemon
+: >"$STATE/entries.AbCdEf"
+: >"$STATE/ids.json.damaged"
+sed -i 's/"version": *1/"version": 2/' "$STATE/current.json"
+ok "a newer state" daemon
+ok "is told" grep -q 'written by a newer mailreeve' "$LOG"
+ok "a half-written file is gone" test ! -e "$STATE/entries.AbCdEf"
+ok "others are not" test -e "$STATE/ids.json.damaged"
+
 # many SIGHUPs: what the file says last is what holds
 for i in 1 2 3 4 5 6 7 8 9; do
 	echo "interface s0; service smtp { deny 198.51.100.0/24; deny 203.0.113.$i; allow any; }" >"$CONF"
