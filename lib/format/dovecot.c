@@ -270,6 +270,7 @@ static void remember(struct mr_join *j, const struct mr_event *e)
  * What libpam logs of an attempt has no session; the login process tells it again when the client
  * goes.  The attempts told so far are kept under address and user, and taken off there.
  */
+#define PAM_WINDOW_S 300 /* seconds; a login process gives up on a client after three minutes */
 static const char PAM_SCOPE[] = "dovecot-pam";
 
 static struct mr_str pam_key(const struct mr_addr *a, struct mr_str user, char buf[MR_JOIN_KEY])
@@ -283,19 +284,23 @@ static struct mr_str pam_key(const struct mr_addr *a, struct mr_str user, char b
 	return (struct mr_str){ buf, n };
 }
 
-static uint32_t pam_told(struct mr_join *j, const struct mr_addr *a, struct mr_str user)
+/* Count in the low byte, time of the latest in seconds above it. */
+static uint32_t pam_told(struct mr_join *j, const struct mr_addr *a, struct mr_str user,
+			 uint64_t time_us)
 {
 	char buf[MR_JOIN_KEY];
 	struct mr_joined v;
 
-	if (!j || !mr_join_get(j, PAM_SCOPE, pam_key(a, user, buf), &v))
+	if (!j || !mr_join_get(j, PAM_SCOPE, pam_key(a, user, buf), &v) ||
+	    time_us / 1000000 > (v.time_us >> 8) + PAM_WINDOW_S)
 		return 0;
-	return (uint32_t)v.time_us;
+	return (uint8_t)v.time_us;
 }
 
-static void pam_tell(struct mr_join *j, const struct mr_addr *a, struct mr_str user, uint32_t n)
+static void pam_tell(struct mr_join *j, const struct mr_addr *a, struct mr_str user,
+		     uint64_t time_us, uint32_t n)
 {
-	struct mr_joined v = { .time_us = n };
+	struct mr_joined v = { .time_us = time_us / 1000000 << 8 | (n < 255 ? n : 255) };
 	char buf[MR_JOIN_KEY];
 
 	if (j && n)
@@ -305,7 +310,7 @@ static void pam_tell(struct mr_join *j, const struct mr_addr *a, struct mr_str u
 }
 
 static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct mr_join *j,
-				 struct mr_event *out)
+				 uint64_t time_us, struct mr_event *out)
 {
 	const char *user = memmem(s.p, s.n, "user=<", 6);
 	struct mr_str head, rest;
@@ -337,9 +342,11 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 		return MR_PARSE_NOTHING;
 	if (!read_tail(rest, &t))
 		return MR_PARSE_LOST;
-	told = pam_told(j, &t.rip, t.user);
+	told = pam_told(j, &t.rip, t.user, time_us);
 	if (told)
-		pam_tell(j, &t.rip, t.user, told > attempts ? told - attempts : 0);
+		pam_tell(j, &t.rip, t.user, time_us, told > attempts ? told - attempts : 0);
+	if (t.session.n == 0) /* the learner pairs lines that have no session */
+		told = 0;
 	if (told >= attempts)
 		return MR_PARSE_NOTHING;
 	fill(out, MR_EV_FAILURE, family, &t, "auth failed");
@@ -402,7 +409,8 @@ static bool auth_verdict(struct mr_str s)
 }
 
 /* DRIVER(U,R[,<S>]): VERDICT */
-static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, struct mr_event *out)
+static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, uint64_t time_us,
+				struct mr_event *out)
 {
 	struct mr_str verdict = { 0 }, item, driver, id;
 	struct tail t = { 0 };
@@ -431,7 +439,7 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, struct mr_ev
 	if (s.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	t.user = s;
-	if (mr_str_is(driver, "pam") && pam_told(j, &t.rip, t.user))
+	if (mr_str_is(driver, "pam") && pam_told(j, &t.rip, t.user, time_us))
 		return MR_PARSE_NOTHING; /* libpam's own line told it */
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
 	return MR_PARSE_EVENT;
@@ -439,7 +447,8 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, struct mr_ev
 
 /* pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=U rhost=R
  * [ user=U].  U without blanks, or the fields cannot be told apart. */
-static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, struct mr_event *out)
+static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time_us,
+			       struct mr_event *out)
 {
 	struct mr_str head, user, addr, again;
 	struct tail t = { 0 };
@@ -459,12 +468,13 @@ static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, struct mr_eve
 		return MR_PARSE_NOTHING;
 	t.user = user;
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
-	pam_tell(j, &t.rip, user, pam_told(j, &t.rip, user) + 1);
+	pam_tell(j, &t.rip, user, time_us, pam_told(j, &t.rip, user, time_us) + 1);
 	return MR_PARSE_EVENT;
 }
 
 /* 2.4, behind "auth(": U,R,sasl:MECH)<S>: [Info: ]DRIVER: VERDICT, read from the right */
-static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, struct mr_event *out)
+static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, uint64_t time_us,
+				  struct mr_event *out)
 {
 	struct mr_str verdict, driver, id, item, x;
 	struct tail t = { 0 };
@@ -502,7 +512,7 @@ static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, struct mr_
 	if (s.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	t.user = s;
-	if (pam && pam_told(j, &t.rip, t.user))
+	if (pam && pam_told(j, &t.rip, t.user, time_us))
 		return MR_PARSE_NOTHING; /* libpam's own line told it */
 	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
 	return MR_PARSE_EVENT;
@@ -544,23 +554,23 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 
 		if (kind.n == program.n &&
 		    MR_CUT(&m, "pam_unix(dovecot:auth): authentication failure;"))
-			return parse_pam(m, j, out);
+			return parse_pam(m, j, l->time_us, out);
 		if (MR_CUT(&whole, "auth("))
-			return parse_auth24(whole, j, out);
+			return parse_auth24(whole, j, l->time_us, out);
 	}
 	if (mr_str_is(kind, "auth") || mr_str_is(kind, "auth-worker")) {
 		if (l->program.n == program.n && kind.n == program.n && !MR_CUT(&s, "Info: "))
 			return MR_PARSE_NOTHING;
 		MR_CUT(&s, "Info: ");
 		cut_worker(&s);
-		return parse_auth(s, j, out);
+		return parse_auth(s, j, l->time_us, out);
 	}
 	family = family_of(kind);
 	if (family == MR_FAMILY_NONE)
 		return MR_PARSE_NOT_MINE;
 	if (kind.n == program.n && kind.n > 6 && memcmp(kind.p + kind.n - 6, "-login", 6) == 0) {
 		MR_CUT(&s, "Info: ");
-		return parse_login(s, family, j, out);
+		return parse_login(s, family, j, l->time_us, out);
 	}
 	if (kind.n < program.n) {
 		/* the prefix holds the user: take it from where it begins, up to the line's end */
