@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * format.c - lines that must, and lines that must not, become events: the traps of each server that
+ * the golden logs do not hold, the joins, and the table of formats itself.
+ */
+#include <mailreeve/reader.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define B "Nov 21 20:43:50 mail "
+
+/* `expect`: "login ADDR USER" and so on; "-" no event; "lost" a verdict that cannot be read. */
+static const struct {
+	const char *line, *expect;
+} lines[] = {
+	{ B "nginx: 2026/11/21 21:29:12 [info] 7#7: *1 client logged in, client: 192.0.2.10, "
+	    "server: 0.0.0.0:25, upstream: 127.0.0.1:25",
+	  "-" },
+	{ B "cyrus/imap[7]: login: [192.0.2.10] anonymous secret", "-" },
+	{ B "cyrus/imap[7]: login: [192.0.2.10] anonymous ANONYMOUS User logged in", "-" },
+	{ B "cyrus/imap[7]: login: host.example.net [192.0.2.10] alice PLAIN+TLS User logged in",
+	  "login 192.0.2.10 alice" },
+	{ B "imapd[7]: badlogin: host[192.0.2.10] OTP [SASL(-13): authentication failure: x]",
+	  "failure 192.0.2.10 " },
+	{ B "cyrus/imap[7]: event=login.good r.clienthost=\"h [2001:db8::1]\" u.username=alice",
+	  "login 2001:db8::1 alice" },
+	{ B "cyrus/imap[7]: event=login.good r.clienthost=\"h [192.0.2.1]\" u.username=alice x",
+	  "lost" },
+	{ B "cyrus/imap[7]: event=login.good r.clienthost=\"h [192.0.2.1] u.username=alice",
+	  "lost" },
+	{ B "cyrus/imap[7]: event=login.good r.clienthost=[192.0.2.1] u.username=~null~", "-" },
+	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=, lip=192.0.2.1", "lost" },
+	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=192.168.123", "lost" },
+	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=192.0.2.10", "lost" },
+	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=::ffff:192.0.2.10, "
+	    "lip=192.0.2.1,session=<abcdefgh>",
+	  "login 192.0.2.10 x" },
+	{ B "dovecot: imap-login: Login: user=<x>, method=ANONYMOUS, rip=192.0.2.10, lip=192.0.2.1",
+	  "-" },
+	{ B "mydovecot: imap-login: Login: user=<x>, method=PLAIN, rip=192.0.2.10, lip=192.0.2.1",
+	  "-" },
+	{ B "postfix/smtpd[5]: warning: unknown[unknown]: SASL LOGIN authentication failed: x",
+	  "-" },
+	{ B "postfix/smtpd[5]: 4D8A98328: client=unknown[2001:db8::], sasl_method=PLAIN, "
+	    "sasl_username=alice",
+	  "login 2001:db8:: alice" },
+	{ B "postfix/smtpd[5]: 4D8A98328: client=unknown[192.0.2.1], sasl_method=XCLIENT, "
+	    "sasl_username=alice",
+	  "-" },
+	{ B "imapd[7]: Authenticated user=alice host=host.example.net", "lost" },
+	{ B "imapd[7]: Authenticated user=alice host=127.0.0.1.dsl.example.net [192.0.2.1]",
+	  "login 192.0.2.1 alice" },
+	{ B "imapd: LOGIN, user=alice, ip=[::1], port=[39454], protocol=IMAP", "login ::1 alice" },
+	{ B "imapd: LOGIN, user=alice, ip=[9.9.9.9], x, ip=[192.0.2.1], port=[1], protocol=IMAP",
+	  "login 192.0.2.1 alice, ip=[9.9.9.9], x" },
+	{ B "sendmail[7]: AUTH=server, relay=host [IPv6:2001:db8:66:0:0:0:0:66] (may be forged), "
+	    "authid=alice, mech=PLAIN, bits=256",
+	  "login 2001:db8:66::66 alice" },
+	{ B "sendmail[7]: AUTH=server, relay=ident@host.example.net [192.0.2.1], authid=a, "
+	    "relay=[9.9.9.9], authid=b, mech=PLAIN, bits=0",
+	  "-" },
+	{ B "sendmail[7]: AUTH=client, relay=[192.0.2.1], mech=PLAIN, bits=0", "-" },
+	{ B "sm-mta[7]: x: rejecting commands from host [192.0.2.1] due to pre-greeting traffic "
+	    "after 0 seconds",
+	  "abuse 192.0.2.1 " },
+	{ B "vpopmail[7]: vchkpw-pop3: password fail x:2001:9:2001:db8::66", "-" },
+	{ B "vpopmail[7]: vchkpw-pop3: password fail x:64:ff9b::192.0.2.1", "-" },
+	{ B "perdition[7]: Auth: 192.0.2.1->192.0.2.2 user=\"alice\" server=\"h\" port=\"110\" "
+	    "status=\"ok\"",
+	  "login 192.0.2.1 alice" },
+	{ B "perdition.pop3[7]: Auth: 192.0.2.1:5->192.0.2.2:110 client-secure=plaintext "
+	    "authorisation_id=NONE authentication_id=\"alice\" server=\"h:110\" protocol=POP3 "
+	    "server-secure=plaintext status=\"failed: Could not connect to server\"",
+	  "-" },
+	{ "2026-11-21 20:43:50 plain authenticator failed for (x) [192.0.2.1]: 435 Unable to "
+	  "authenticate at present (set_id=alice)",
+	  "-" },
+	{ "2026-11-21 20:43:50 1xUsCn-00008O-2c <= a@example.org H=(x) [192.0.2.1] P=esmtps "
+	  "SNI=x A=plain:alice S=1",
+	  "-" },
+	{ "2026-11-21 20:43:50 1xUsCn-00008O-2c <= <> H=[192.0.2.1] P=esmtpa A=plain:alice S=1",
+	  "login 192.0.2.1 alice" },
+	{ "plain authenticator failed for (x) [192.0.2.1]: 535 Incorrect authentication data",
+	  "-" },
+	{ B "smtpd[7]: 96b8319d4c6e19ef smtp authentication user=alice result=ok", "-" },
+	{ B "popa3d[7]: Authentication passed for alice", "-" },
+	{ B "popa3d[7]: Authentication failed for x -- [9.9.9.9]", "-" },
+	{ B "vm-pop3d[7]: User alice logged in", "-" },
+	{ B "solid-pop3d[7]: user alice authenticated", "-" },
+};
+
+static struct mr_reader *reader(bool legacy)
+{
+	struct mr_reader_options o = { .legacy = legacy, .sessions = 64 };
+	struct mr_reader *r = NULL;
+	struct mr_error e;
+
+	assert_int_equal(mr_reader_new(&o, &r, &e), 0);
+	mr_reader_clock(r, 1795298400000000u, 0);
+	return r;
+}
+
+static const char *say(struct mr_reader *r, const char *line, char *buf, size_t n)
+{
+	static const char *const kinds[] = { "login", "logout", "failure", "abuse" };
+	char addr[MR_ADDR_TEXT];
+	struct mr_event e;
+
+	switch (mr_reader_line(r, line, strlen(line), &e)) {
+	case MR_PARSE_EVENT:
+		snprintf(buf, n, "%s %s %.*s", kinds[e.kind], mr_addr_text(&e.addr, addr),
+			 (int)e.user.n, e.user.n ? e.user.p : "");
+		return buf;
+	case MR_PARSE_LOST:
+		return "lost";
+	case MR_PARSE_NOTHING:
+	case MR_PARSE_NOT_MINE:
+		break;
+	}
+	return "-";
+}
+
+static void test_lines(void **state)
+{
+	char buf[512];
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(lines); i++) {
+		struct mr_reader *r = reader(true);
+		const char *got = say(r, lines[i].line, buf, sizeof(buf));
+
+		if (strcmp(got, lines[i].expect) != 0)
+			fail_msg("%s\n  want %s\n  got  %s", lines[i].line, lines[i].expect, got);
+		mr_reader_free(r);
+	}
+}
+
+/* A process id that is used again has the address of its own session. */
+static void test_joins(void **state)
+{
+	struct mr_reader *r = reader(true);
+	char buf[512];
+
+	(void)state;
+#define SAY(line) say(r, B line, buf, sizeof(buf))
+	SAY("popa3d[7]: Session from 192.0.2.1");
+	SAY("popa3d[8]: Session from 192.0.2.2");
+	assert_string_equal(SAY("popa3d[7]: Authentication passed for a"), "login 192.0.2.1 a");
+	assert_string_equal(SAY("popa3d[8]: Authentication passed for b"), "login 192.0.2.2 b");
+	SAY("popa3d[7]: Session from 192.0.2.3");
+	assert_string_equal(SAY("popa3d[7]: Authentication failed for a"), "failure 192.0.2.3 a");
+	SAY("popa3d[7]: Session from nowhere");
+	assert_string_equal(SAY("popa3d[7]: Authentication passed for a"), "-");
+	SAY("solid-pop3d[8]: connect from 192.0.2.4");
+	assert_string_equal(SAY("popa3d[8]: Authentication passed for b"), "login 192.0.2.2 b");
+	assert_string_equal(SAY("solid-pop3d[8]: user b authenticated - 9.9.9.9"), "-");
+	SAY("smtpd[9]: 0123456789abcdef smtp connected address=192.0.2.5 host=x");
+	assert_string_equal(SAY("smtpd[9]: 0123456789abcdef smtp authentication user=a result=ok"),
+			    "login 192.0.2.5 a");
+	SAY("smtpd[9]: 0123456789abcdef smtp disconnected reason=quit");
+	assert_string_equal(SAY("smtpd[9]: 0123456789abcdef smtp authentication user=a result=ok"),
+			    "-");
+	SAY("smtpd[9]: 0123456789abcdef smtp connected address=192.0.2.5 host=x");
+	SAY("smtpd[9]: 0123456789abcdef smtp connected address=local host=localhost");
+	assert_string_equal(SAY("smtpd[9]: 0123456789abcdef smtp authentication user=a result=ok"),
+			    "-");
+	mr_reader_free(r);
+}
+
+/* Formats of old servers are asked only where they are wanted, and no name comes twice. */
+static void test_table(void **state)
+{
+	struct mr_reader *r = reader(false);
+	char buf[512];
+	size_t legacy = 0;
+
+	(void)state;
+	assert_string_equal(SAY("cucipop[7]: alice 192.0.2.1 0, 0 (0), 0 (0)"), "-");
+	mr_reader_free(r);
+	for (size_t i = 0; mr_formats[i]; i++) {
+		assert_ptr_equal(mr_format_find(mr_formats[i]->name), mr_formats[i]);
+		legacy += mr_formats[i]->legacy;
+	}
+	assert_true(legacy >= 10);
+	assert_null(mr_format_find("nosuch"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
