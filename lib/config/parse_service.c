@@ -308,10 +308,30 @@ int mr_parse_global(struct mr_parser *p, const struct mr_token *keyword, void *c
 }
 
 /* Services that permit and ban name: they must exist, or at least be built in. */
+/* Two generations stand in the kernel's map at a time: what fills more loads once and never again.
+ */
+static void check_destinations(struct mr_parser *p)
+{
+	const struct mr_policy *y = p->policy;
+	size_t n = 0;
+
+	for (size_t i = 0; i < y->n_services; i++) {
+		bool few = n <= MR_TO_MAX / 2;
+
+		n += y->services[i].n_to;
+		if (few && n > MR_TO_MAX / 2)
+			mr_parse_find(p, MR_ERROR, y->services[i].place,
+				      "leave `to` out where the host has no other addresses",
+				      "more than %d destinations (`to`) in all services",
+				      MR_TO_MAX / 2);
+	}
+}
+
 int mr_parse_services_check(struct mr_parser *p)
 {
 	const struct mr_policy *y = p->policy;
 
+	check_destinations(p);
 	for (size_t i = 0; i < p->n_service_use; i++) {
 		const struct mr_service_use *u = &p->service_use[i];
 		const char *best = NULL;

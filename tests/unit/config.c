@@ -156,6 +156,15 @@ static void test_limits(void **state)
 	assert_int_equal(l.findings.list[0].line, MR_RULES_MAX + 2);
 	unload(&l);
 	free(text);
+	text = many(MR_TO_MAX / 2, "service smtp { to", " 2001:db8::#", "; allow any; }");
+	load(&l, text);
+	assert_int_equal(l.r, 0);
+	unload(&l);
+	free(text);
+	text = many(MR_TO_MAX / 2, "service smtp { to", " 2001:db8::#",
+		    "; allow any; }\nservice imap { to 192.0.2.1; allow any; }");
+	expect_error(text, strlen(text), "more than 2048 destinations");
+	free(text);
 	text = many(MR_SERVICE_PORTS_MAX + 1, "service web { ports", " 1#", "; }");
 	expect_error(text, strlen(text), "more than 64 ports");
 	free(text);
