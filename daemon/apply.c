@@ -8,6 +8,7 @@
  * main.
  */
 #include "apply.h"
+#include "authpolicy.h"
 #include "learn.h"
 
 #include <inttypes.h>
@@ -217,6 +218,7 @@ static void roll_back_to_nothing(struct mr_job *j)
 	trial_end(m);
 	mr_live_free(MR_TAKE_PTR(m->active));
 	mr_learn_apply(m);
+	mr_authpolicy_apply(m);
 	mr_devices_reconcile(m, true);
 	mr_log_with(
 		&m->log, LOG_WARNING,
@@ -516,6 +518,7 @@ static void flip(struct mr_job *j)
 		j->live->applied_us = mr_realtime_us();
 	change_roles(j);
 	mr_learn_apply(m); /* what it held of the policy before may be gone */
+	mr_authpolicy_apply(m);
 	plan_current(j);
 	json_decref(MR_TAKE_PTR(m->adopted));
 	tell_reason(j);

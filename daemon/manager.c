@@ -8,6 +8,7 @@
  * with the reason; everything less is said loudly and gone on with.  Called by main.
  */
 #include "apply.h"
+#include "authpolicy.h"
 #include "control.h"
 #include "entry_file.h"
 #include "learn.h"
@@ -263,6 +264,7 @@ static int start(struct mr_manager *m)
 		r = mr_monitor_start(m);
 	if (r == 0) {
 		mr_learn_apply(m);
+		mr_authpolicy_apply(m);
 		say_started(m);
 	} else {
 		mr_log(&m->log, LOG_ERR, "mailreeved cannot start: %s", strerror(-r));
@@ -298,6 +300,7 @@ static void stop(struct mr_manager *m)
 
 	m->stopping = true;
 	mr_worker_free(MR_TAKE_PTR(m->worker)); /* waits for what it has in hand */
+	mr_authpolicy_stop(m);
 	mr_learn_stop(m);
 	mr_jobs_clear(m);
 	mr_control_stop(m);

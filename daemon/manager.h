@@ -25,6 +25,7 @@ struct mr_monitor;
 struct mr_learn;
 struct mr_policyd;
 struct mr_relay_lists;
+struct mr_authpolicy_server;
 
 struct mr_options {
 	const char *config, *runtime_dir, *state_dir, *pin_dir;
@@ -111,6 +112,7 @@ struct mr_manager {
 	struct mr_monitor *monitor;
 	struct mr_learn *learn; /* learn.c; NULL: nothing is learned */
 	struct mr_policyd *policyd; /* policyd.c */
+	struct mr_authpolicy_server *authpolicy; /* authpolicy.c; NULL: Dovecot does not ask */
 };
 
 /* Starts everything, READY included; runs the loop; stops cleanly.  0 or -errno, already logged. */

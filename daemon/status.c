@@ -6,6 +6,7 @@
  * Only reads.  What is not as it should be becomes a warning with the way out.  Called by the
  * Status method and after every change.
  */
+#include "authpolicy.h"
 #include "learn.h"
 #include "listeners.h"
 #include "manager.h"
@@ -129,6 +130,7 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		warn(list, "%" PRIu64 " bans were given up early because the map is full (%u)",
 		     s->bans_evicted, m->limits.bans_max);
 	mr_learn_warnings(m, warn, list);
+	mr_authpolicy_warnings(m, warn, list);
 	return list;
 }
 
@@ -243,6 +245,7 @@ json_t *mr_status(struct mr_manager *m)
 		      (json_int_t)m->limits.bans_max, "evicted", (json_int_t)s.bans_evicted,
 		      "expired", (json_int_t)s.expired[MR_BAN]));
 	set(o, "learn", mr_learn_json(m));
+	set(o, "dovecot", mr_authpolicy_json(m));
 	set(o, "memory", memory(m));
 	set(o, "answers", mr_policyd_json(m));
 	set(o, "warnings", warnings(m, &s));

@@ -5,12 +5,13 @@
  * Counted per ban key (IPv6 cut to the ban width), each failure with its time and its user, so that
  * a good login takes back that user's failures and nobody else's.  An address with a live permit
  * may fail five times as often, no more.  Never bans proxies, loopback, own networks or `except`.
- * One attempt that two programs log counts once: by session id, or, where Dovecot's auth process
- * and the SMTP server tell of the same attempt without one, by pairing their lines.
+ * One attempt that two programs log counts once: by session id, or, where several tell of the
+ * same attempt without one, by what each told of within a few seconds.
  */
 #include "learn_private.h"
 
 #include <mailreeve/match.h>
+#include <string.h>
 
 #define PERMIT_FACTOR 5 /* a live permit raises the threshold so much */
 #define MARKS_MAX \
@@ -54,33 +55,43 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* Sides that may tell of one attempt: the authentication process (its lines name no service), the
+ * server, and Dovecot's report over HTTP. */
+enum side { SIDE_AUTH, SIDE_SERVER, SIDE_REPORT };
+
+static uint64_t *side_sum(struct mr_learn_item *r, enum side side)
+{
+	return side == SIDE_AUTH ? &r->a : side == SIDE_SERVER ? &r->b : &r->first.what;
+}
+
+static uint64_t most(struct mr_learn_item *r)
+{
+	return larger(larger(r->a, r->b), r->first.what);
+}
+
 /*
- * How many attempts of this event are new: those that another line told of before are taken off.
- * Two sides may tell of one attempt: the authentication process (its lines name no service) and the
- * server.  With a session both sides' sums are compared; without, lines close in time are paired.
+ * How many attempts of this event are new: those that another side told of before are taken off.
+ * With a session the sides' sums are compared; without, those of lines that are close in time.
  */
 static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
-	bool auth = e->family == MR_FAMILY_NONE;
+	enum side side = strcmp(e->format, MR_FORMAT_REPORT) == 0 ? SIDE_REPORT
+			 : e->family == MR_FAMILY_NONE		  ? SIDE_AUTH
+								  : SIDE_SERVER;
 	struct mr_learn_item *r;
-	uint64_t before, *mine, *other, paired;
+	uint64_t before;
 
 	if (e->session.n) {
 		r = mr_learn_record(l, MR_MEMORY_ATTEMPTS, e->session.p, e->session.n, true);
-		before = larger(r->a, r->b);
-		*(auth ? &r->a : &r->b) += e->count;
-		return (uint32_t)(larger(r->a, r->b) - before);
+	} else {
+		r = mr_learn_record(l, MR_MEMORY_PAIRS, e->addr.b, 16, true);
+		if (at > r->first.at + PAIR_NS)
+			r->a = r->b = r->first.what = 0;
+		r->first.at = larger(at, r->first.at);
 	}
-	r = mr_learn_record(l, MR_MEMORY_PAIRS, e->addr.b, 16, true);
-	if (at > r->first.at + PAIR_NS)
-		r->a = r->b = 0;
-	r->first.at = larger(at, r->first.at);
-	mine = auth ? &r->a : &r->b;
-	other = auth ? &r->b : &r->a;
-	paired = *other < e->count ? *other : e->count;
-	*other -= paired;
-	*mine += e->count - paired;
-	return (uint32_t)(e->count - paired);
+	before = most(r);
+	*side_sum(r, side) += e->count;
+	return (uint32_t)(most(r) - before);
 }
 
 static uint64_t ban_ttl(const struct mr_learner *l, struct mr_learn_item *history, uint64_t at)

@@ -18,6 +18,10 @@ struct mr_str {
 
 enum mr_event_kind { MR_EV_LOGIN, MR_EV_LOGOUT, MR_EV_FAILURE, MR_EV_ABUSE };
 
+/* The format of an event that Dovecot reported over HTTP (authpolicy.h): the log may tell of the
+ * same attempt, too. */
+#define MR_FORMAT_REPORT "dovecot-report"
+
 struct mr_event {
 	enum mr_event_kind kind;
 	enum mr_family family; /* MR_FAMILY_NONE: the line does not say */

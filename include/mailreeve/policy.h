@@ -199,6 +199,24 @@ struct mr_format_option {
 	struct mr_place place;
 };
 
+/* Where Dovecot asks (auth policy), and what it needs to prove that it is Dovecot. */
+#define MR_DOVECOT_PORT	      4001
+#define MR_DOVECOT_SECRET     "dovecot.secret" /* in the state directory */
+#define MR_DOVECOT_LISTEN_MAX 8 /* addresses: two are usual */
+#define MR_DOVECOT_TEXT_MAX   200 /* bytes: it becomes part of one reply line */
+struct mr_dovecot_listen {
+	struct mr_addr address; /* loopback */
+	uint16_t port;
+};
+struct mr_dovecot_options {
+	bool given; /* else nothing listens */
+	struct mr_dovecot_listen listen[MR_DOVECOT_LISTEN_MAX];
+	size_t n_listen; /* 0: 127.0.0.1 and ::1, MR_DOVECOT_PORT */
+	const char *secret_file; /* NULL: MR_DOVECOT_SECRET in the state directory */
+	const char *refuse_text; /* what a refused client is told; NULL: Dovecot's own words */
+	struct mr_place place;
+};
+
 enum mr_index_mode { MR_INDEX_AUTO, MR_INDEX_ON, MR_INDEX_OFF };
 
 struct mr_policy {
@@ -227,6 +245,7 @@ struct mr_policy {
 	struct mr_account *account;
 	size_t n_account;
 	struct mr_accounts_options accounts;
+	struct mr_dovecot_options dovecot;
 	struct mr_format_option *formats;
 	size_t n_formats;
 	void *arena; /* owns every string and array above but the sets' own arrays */

@@ -63,21 +63,14 @@ static int parse_index(struct mr_parser *p, const struct mr_token *keyword, void
 }
 
 static const struct mr_statement top[] = {
-	{ "interface", parse_interface, false },
-	{ "index", parse_index, true },
-	{ "set", mr_parse_set, false },
-	{ "proxies", mr_parse_proxies, false },
-	{ "global", mr_parse_global, false },
-	{ "service", mr_parse_service, false },
-	{ "permit", mr_parse_permit, true },
-	{ "ban", mr_parse_ban, true },
-	{ "learn", mr_parse_learn, false },
-	{ "format", mr_parse_format, false },
-	{ "relay", mr_parse_relay, true },
-	{ "account", mr_parse_account, false },
-	{ "accounts", mr_parse_accounts, true },
-	{ "listen", mr_parse_listen, true },
-	{ 0 },
+	{ "interface", parse_interface, false }, { "index", parse_index, true },
+	{ "set", mr_parse_set, false },		 { "proxies", mr_parse_proxies, false },
+	{ "global", mr_parse_global, false },	 { "service", mr_parse_service, false },
+	{ "permit", mr_parse_permit, true },	 { "ban", mr_parse_ban, true },
+	{ "learn", mr_parse_learn, false },	 { "format", mr_parse_format, false },
+	{ "relay", mr_parse_relay, true },	 { "account", mr_parse_account, false },
+	{ "accounts", mr_parse_accounts, true }, { "listen", mr_parse_listen, true },
+	{ "dovecot", mr_parse_dovecot, true },	 { 0 },
 };
 
 #define MINUTE 60000000ull /* microseconds */

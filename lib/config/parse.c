@@ -195,9 +195,9 @@ static int unknown_statement(struct mr_parser *p, const struct mr_statement *tab
  */
 static bool back_at_top(const struct mr_parser *p)
 {
-	static const char *const words[] = { "set",    "service", "global",   "proxies",
-					     "permit", "ban",	  "learn",    "format",
-					     "relay",  "account", "accounts", "listen" };
+	static const char *const words[] = { "set",	 "service", "global", "proxies", "permit",
+					     "ban",	 "learn",   "format", "relay",	 "account",
+					     "accounts", "listen",  "dovecot" };
 	const struct mr_token *t = &p->token;
 	const char *end = p->lexer.end;
 

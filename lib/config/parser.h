@@ -186,7 +186,7 @@ int mr_parse_service(struct mr_parser *p, const struct mr_token *keyword, void *
 int mr_parse_global(struct mr_parser *p, const struct mr_token *keyword, void *context);
 int mr_parse_services_check(struct mr_parser *p);
 
-/* parse_entries.c, parse_learn.c, parse_relay.c, parse_listen.c */
+/* parse_entries.c, parse_learn.c, parse_relay.c, parse_listen.c, parse_dovecot.c */
 int mr_parse_permit(struct mr_parser *p, const struct mr_token *keyword, void *context);
 int mr_parse_ban(struct mr_parser *p, const struct mr_token *keyword, void *context);
 int mr_parse_learn(struct mr_parser *p, const struct mr_token *keyword, void *context);
@@ -196,6 +196,7 @@ int mr_parse_relay(struct mr_parser *p, const struct mr_token *keyword, void *co
 int mr_parse_listen(struct mr_parser *p, const struct mr_token *keyword, void *context);
 int mr_parse_account(struct mr_parser *p, const struct mr_token *keyword, void *context);
 int mr_parse_accounts(struct mr_parser *p, const struct mr_token *keyword, void *context);
+int mr_parse_dovecot(struct mr_parser *p, const struct mr_token *keyword, void *context);
 
 /* check.c: risks and notes of a policy that has no errors */
 void mr_check_policy(struct mr_parser *p);

@@ -369,6 +369,23 @@ static void accounts(struct printer *q, const struct mr_accounts_options *o)
 	fprintf(q->out, "\ton-failure %s;\n}\n", failure[o->on_failure]);
 }
 
+static void dovecot(struct printer *q, const struct mr_dovecot_options *o)
+{
+	char text[MR_ADDR_TEXT];
+
+	if (!o->given)
+		return;
+	fputs("dovecot {\n", q->out);
+	for (size_t i = 0; i < o->n_listen; i++)
+		fprintf(q->out, "\tlisten %s %u;\n", mr_addr_text(&o->listen[i].address, text),
+			o->listen[i].port);
+	if (o->secret_file)
+		fprintf(q->out, "\tsecret-file %s;\n", path(q, o->secret_file));
+	if (o->refuse_text)
+		fprintf(q->out, "\trefuse %s;\n", string(q, o->refuse_text));
+	fputs("}\n", q->out);
+}
+
 static void head(struct printer *q)
 {
 	static const char *const index[] = { "auto", "on", "off" };
@@ -425,6 +442,7 @@ int mr_config_print(const struct mr_policy *p, FILE *out)
 	for (size_t i = 0; i < p->n_account; i++)
 		account(&q, &p->account[i]);
 	accounts(&q, &p->accounts);
+	dovecot(&q, &p->dovecot);
 	mr_arena_free(q.arena);
 	return ferror(out) ? -EIO : 0;
 }
