@@ -156,9 +156,10 @@ static enum mr_parse nginx_parse(const struct mr_line *l, struct mr_join *j, str
 	} else {
 		if (!mr_str_is(l->program, "nginx"))
 			return MR_PARSE_NOT_MINE;
-		if (s.n > 20 && s.p[4] == '/' && s.p[7] == '/' &&
-		    (!mr_cut_to(&s, ' ', &date) || !mr_cut_to(&s, ' ', &date)))
-			return MR_PARSE_NOTHING;
+		if (s.n > 20 && s.p[4] == '/' && s.p[7] == '/') { /* its own stamp */
+			mr_cut_to(&s, ' ', &date);
+			mr_cut_to(&s, ' ', &date);
+		}
 	}
 	if (!cut_head(&s))
 		return MR_PARSE_NOTHING;
