@@ -191,12 +191,12 @@ int mr_learn_marks_add(struct mr_learn_item *r, uint64_t at, uint64_t what)
 {
 	if (r->marks == r->room) {
 		uint32_t room = r->room * 4;
-		struct mr_learn_mark *m = r->mark == &r->first ? NULL : r->mark;
+		struct mr_learn_mark *old = r->mark == &r->first ? NULL : r->mark;
+		struct mr_learn_mark *m = realloc(old, room * sizeof(*m));
 
-		m = realloc(m, room * sizeof(*m));
 		if (!m)
 			return -ENOMEM;
-		if (r->mark == &r->first)
+		if (!old)
 			m[0] = r->first;
 		r->mark = m;
 		r->room = room;
