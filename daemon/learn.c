@@ -14,11 +14,12 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_US   1000ull
-#define TICK_MIN_US 1000000ull /* us; sessions keep their permits alive in such steps, … */
-#define TICK_MAX_US 10000000ull /* … or such ones: a permit is extended at half its time */
-#define ZONE_NS	    60000000000ull /* the time zone is looked at so often */
-#define USER_MAX    320 /* bytes of a name that is worth a number: local part and domain */
+#define NS_PER_US	 1000ull
+#define TICK_MIN_US	 1000000ull /* us; sessions keep their permits alive in such steps, … */
+#define TICK_MAX_US	 10000000ull /* … or such ones: a permit is extended at half its time */
+#define ZONE_NS		 60000000000ull /* the time zone is looked at so often */
+#define SUSPECT_SESSIONS 64 /* sessions joined of lines that are only counted */
+#define USER_MAX	 320 /* bytes of a name that is worth a number: local part and domain */
 
 /* --- events ----------------------------------------------------------------------------------- */
 
@@ -114,6 +115,35 @@ static void on_line(void *userdata, const char *p, size_t n, uint64_t latest_us)
 	take_event(s->learn, &e, latest_us, s->key, &result);
 }
 
+/* A record that somebody else may have written: it is read only to say so. */
+static void suspect(struct mr_learn_feed *s, const struct mr_line *line, const struct mr_writer *w)
+{
+	struct mr_event e;
+
+	if (mr_reader_record(s->suspect, line, &e) == MR_PARSE_EVENT)
+		mr_learn_log_forged(s, &e, line, w);
+}
+
+static void on_record(void *userdata, const struct mr_line *line, const struct mr_writer *w)
+{
+	struct mr_learn_feed *s = userdata;
+	struct mr_trust *trust = s->learn->trust;
+	struct mr_learn_result result;
+	struct mr_event e;
+
+	s->line_us = line->time_us;
+	if (!mr_trust_any(trust, w, s->own)) {
+		suspect(s, line, w);
+		return;
+	}
+	if (mr_reader_record(s->reader, line, &e) != MR_PARSE_EVENT)
+		return;
+	if (mr_trust_writer(trust, w, e.format))
+		take_event(s->learn, &e, line->time_us, s->key, &result);
+	else
+		mr_learn_log_forged(s, &e, line, w);
+}
+
 static void on_turn(void *userdata)
 {
 	struct mr_learn_feed *s = userdata;
@@ -137,6 +167,7 @@ static void on_changed(void *userdata)
 static const struct mr_feed_sink sink = {
 	.begin = on_begin,
 	.line = on_line,
+	.record = on_record,
 	.turn = on_turn,
 	.changed = on_changed,
 };
@@ -180,8 +211,10 @@ static void feed_free(struct mr_learn_feed *s)
 		return;
 	mr_feed_free(s->feed);
 	mr_reader_free(s->reader);
+	mr_reader_free(s->suspect);
 	free(s->key);
 	free(s->formats);
+	free(s->told_note);
 	free(s);
 }
 MR_DEFINE_CLEANUP(struct mr_learn_feed *, feed_free)
@@ -194,13 +227,18 @@ static int make_reader(struct mr_learn_feed *s, const struct mr_policy *p,
 		.formats = o->formats,
 		.n_formats = o->n_formats,
 	};
-	struct mr_reader *reader;
+	_cleanup_(mr_reader_freep) struct mr_reader *reader = NULL, *suspect = NULL;
 	int r = mr_reader_new(&options, &reader, e);
 
+	options.sessions = SUSPECT_SESSIONS;
+	if (r == 0 && o->kind == MR_LEARN_JOURNAL)
+		r = mr_reader_new(&options, &suspect, e);
 	if (r < 0)
 		return r;
 	mr_reader_free(s->reader);
-	s->reader = reader;
+	mr_reader_free(s->suspect);
+	s->reader = MR_TAKE_PTR(reader);
+	s->suspect = MR_TAKE_PTR(suspect);
 	s->own = p->n_formats > 0;
 	memset(s->lost, 0, sizeof(s->lost));
 	return 0;
@@ -208,6 +246,15 @@ static int make_reader(struct mr_learn_feed *s, const struct mr_policy *p,
 
 static int make_feed(struct mr_learn_feed *s, const struct mr_learn_source *o)
 {
+	struct mr_journal_options journal = {
+		.dir = s->learn->m->options.journal_dir,
+		.units = o->units,
+		.n_units = o->n_units,
+		.identifiers = o->identifiers,
+		.n_identifiers = o->n_identifiers,
+		.facilities = o->facilities,
+		.n_facilities = o->n_facilities,
+	};
 	struct mr_feed_start start = {
 		.from_start = o->from_start,
 		.since_us = o->since_us ? mr_realtime_us() - o->since_us : 0,
@@ -222,9 +269,29 @@ static int make_feed(struct mr_learn_feed *s, const struct mr_learn_source *o)
 		return mr_feed_stream(STDIN_FILENO, &s->feed);
 	case MR_LEARN_JOURNAL:
 		s->kind = "journal";
-		return -EOPNOTSUPP;
+		return mr_feed_journal(&journal, &start, &s->feed);
 	}
 	return -EINVAL;
+}
+
+/* Where a source was left off.  A journal that is read with other filters goes on where the last
+ * one that is not read any more was. */
+static json_t *place_of(const struct mr_learn *l, const struct mr_learn_feed *s,
+			const struct mr_learn_source *o)
+{
+	json_t *found = json_object_get(l->places, s->key), *v;
+	const char *key;
+
+	if (found || o->kind != MR_LEARN_JOURNAL)
+		return json_incref(found);
+	json_object_foreach (l->places, key, v) {
+		json_int_t time = json_integer_value(json_object_get(v, "time"));
+
+		if (strncmp(key, "journal ", 8) == 0 &&
+		    time > json_integer_value(json_object_get(found, "time")))
+			found = v;
+	}
+	return json_incref(found);
 }
 
 static int add_source(struct mr_learn *l, const struct mr_policy *p,
@@ -253,8 +320,7 @@ static int add_source(struct mr_learn *l, const struct mr_policy *p,
 		return r;
 	}
 	l->feed[l->feeds++] = s;
-	mr_feed_start(s->feed, l->m->event, &sink, s,
-		      json_incref(json_object_get(l->places, s->key)));
+	mr_feed_start(s->feed, l->m->event, &sink, s, place_of(l, s, o));
 	(void)MR_TAKE_PTR(s);
 	return 0;
 }
@@ -277,31 +343,35 @@ static void remove_source(struct mr_learn *l, size_t i)
 	memmove(&l->feed[i], &l->feed[i + 1], (l->feeds - i) * sizeof(struct mr_learn_feed *));
 }
 
-/* A source that the policy names: a new one, or one that goes on. */
-static void want(struct mr_learn *l, const struct mr_policy *p, const struct mr_learn_source *o)
+/* A source that is read already and that the policy names still. */
+static void go_on(struct mr_learn *l, const struct mr_policy *p, const struct mr_learn_source *o)
 {
 	_free_ char *key = key_of(o), *formats = words("", o->formats, o->n_formats);
 	struct mr_learn_feed *s = key ? find(l, key) : NULL;
 	struct mr_error e = { "" };
 
-	if (!key || !formats)
+	if (!s || !formats || s->keep)
 		return;
-	if (!s) {
-		add_source(l, p, o, &key, &formats);
+	if (strcmp(s->formats, formats) == 0 && !s->own && !p->n_formats) {
+		s->keep = true;
 		return;
 	}
-	if (s->keep)
-		return; /* named twice: read once */
-	s->keep = true;
-	if (strcmp(s->formats, formats) == 0 && !s->own && !p->n_formats)
-		return;
 	if (make_reader(s, p, o, &e) < 0) {
 		mr_log(&l->m->log, LOG_ERR, "%s: %s", s->key, e.text);
-		s->keep = false;
 		return;
 	}
+	s->keep = true;
 	free(s->formats);
 	s->formats = MR_TAKE_PTR(formats);
+}
+
+/* A source that is not read yet; one that is named twice is read once. */
+static void begin(struct mr_learn *l, const struct mr_policy *p, const struct mr_learn_source *o)
+{
+	_free_ char *key = key_of(o), *formats = words("", o->formats, o->n_formats);
+
+	if (key && formats && !find(l, key))
+		add_source(l, p, o, &key, &formats);
 }
 
 static int on_tick(sd_event_source *s, uint64_t usec _unused_, void *userdata)
@@ -322,7 +392,10 @@ static struct mr_learn *learn_new(struct mr_manager *m)
 {
 	struct mr_learn *l = calloc(1, sizeof(*l));
 
-	if (!l || mr_learner_new(m->book, user_id, l, &l->learner) < 0) {
+	if (!l || mr_trust_new("/etc/passwd", &l->trust) < 0 ||
+	    mr_learner_new(m->book, user_id, l, &l->learner) < 0) {
+		if (l)
+			mr_trust_free(l->trust);
 		free(l);
 		mr_log(&m->log, LOG_ERR, "nothing can be learned: out of memory");
 		return NULL;
@@ -346,6 +419,7 @@ void mr_learn_stop(struct mr_manager *m)
 	mr_learn_places_save(l);
 	l->tick = sd_event_source_disable_unref(l->tick);
 	mr_learner_free(l->learner);
+	mr_trust_free(l->trust);
 	json_decref(l->places);
 	free(l->feed);
 	m->learn = NULL;
@@ -385,10 +459,12 @@ void mr_learn_apply(struct mr_manager *m)
 	for (size_t i = 0; i < l->feeds; i++)
 		l->feed[i]->keep = false;
 	for (size_t i = 0; i < p->n_learn; i++)
-		want(l, p, &p->learn[i]);
+		go_on(l, p, &p->learn[i]);
 	for (size_t i = l->feeds; i-- > 0;)
 		if (!l->feed[i]->keep)
 			remove_source(l, i);
+	for (size_t i = 0; i < p->n_learn; i++)
+		begin(l, p, &p->learn[i]);
 	mr_learn_places_arm(l);
 }
 

@@ -6,7 +6,8 @@
 #define MAILREEVE_DAEMON_LEARN_H
 
 #include "manager.h"
-#include "source/feed.h"
+#include "source/journal.h"
+#include "source/trust.h"
 
 #include <mailreeve/learn.h>
 #include <mailreeve/reader.h>
@@ -40,8 +41,12 @@ struct mr_learn_feed { /* one source of the policy */
 	bool own; /* the reader knows own formats, so it holds on to the policy */
 	bool keep; /* while a policy is applied: it names this source still */
 	bool told_failed;
+	char *told_note;
 	uint64_t turn_us; /* realtime at the begin of this turn */
 	uint64_t line_us; /* the last line's own time, 0: unknown */
+	/* journal: records that look like a server's, and were written by somebody else */
+	struct mr_reader *suspect; /* reads them, so that they are counted */
+	uint64_t forged, forged_told_at; /* boot ns */
 	bool lost[MR_READER_PROGRAMS]; /* told */
 };
 struct mr_learn_save;
@@ -63,6 +68,7 @@ struct mr_learn {
 	uint64_t zone_at; /* boot ns: the time zone was looked at */
 	long gmtoff;
 	struct mr_learn_budget budget[2]; /* by enum mr_entry_kind */
+	struct mr_trust *trust;
 	json_t *places; /* by key: as read at start, and of sources that are gone */
 };
 
@@ -70,6 +76,8 @@ struct mr_learn {
 void mr_learn_log(struct mr_learn *l, const char *source, const struct mr_event *e,
 		  const struct mr_learn_result *r, bool renewed);
 void mr_learn_log_lost(struct mr_learn_feed *s);
+void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
+			 const struct mr_line *line, const struct mr_writer *w);
 void mr_learn_log_state(struct mr_learn_feed *s);
 void mr_learn_log_stop(struct mr_learn *l);
 /* learn_places.c */

@@ -14,6 +14,7 @@
 
 #define TOLD_AT_ONCE 100 /* messages of a kind in … */
 #define TOLD_NS	     10000000000ull /* … this long; the rest is summed up */
+#define FORGED_NS    600000000000ull /* one message about forged lines in so long */
 #define TEXT_MAX     160 /* bytes of a name in a message */
 #define NS_PER_US    1000u
 
@@ -32,6 +33,13 @@ static const char *family_name(enum mr_family f)
 	static const char *const names[] = { NULL, "smtp", "pop3", "imap", "sieve" };
 
 	return names[f];
+}
+
+static const char *event_name(enum mr_event_kind k)
+{
+	static const char *const names[] = { "login", "logout", "failure", "abuse" };
+
+	return names[k];
 }
 
 /* --- permits and bans ------------------------------------------------------------------------- */
@@ -117,6 +125,26 @@ void mr_learn_log_lost(struct mr_learn_feed *s)
 	}
 }
 
+void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
+			 const struct mr_line *line, const struct mr_writer *w)
+{
+	uint64_t now = mr_boottime_ns();
+	char uid[16], text[TEXT_MAX], comm[TEXT_MAX], unit[TEXT_MAX];
+
+	s->forged++;
+	if (s->forged_told_at && now < s->forged_told_at + FORGED_NS)
+		return;
+	s->forged_told_at = now;
+	snprintf(uid, sizeof(uid), "%u", w->uid);
+	mr_log_with(&s->learn->m->log, LOG_WARNING,
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_FORGED }, { "MAILREEVE_SOURCE", s->key },
+			      { "MAILREEVE_FORMAT", e->format }, { "MAILREEVE_UID", uid }),
+		    "a line that looks like a %s of %s was written by uid %s (%s) in %s, who does "
+		    "not log for that server; it earns nothing: %s",
+		    event_name(e->kind), e->format, uid, plain(w->comm, comm), plain(w->unit, unit),
+		    plain(line->message, text));
+}
+
 void mr_learn_log_state(struct mr_learn_feed *s)
 {
 	const struct mr_feed *f = s->feed;
@@ -132,6 +160,13 @@ void mr_learn_log_state(struct mr_learn_feed *s)
 			&s->learn->m->log, failed ? LOG_ERR : LOG_WARNING,
 			MR_FIELDS({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
 			"%s%s", f->error, failed ? "; tried again" : "; waiting for it");
+	if (f->note && (!s->told_note || strcmp(s->told_note, f->note) != 0))
+		mr_log_with(
+			&s->learn->m->log, LOG_WARNING,
+			MR_FIELDS({ "MESSAGE_ID", MR_MSG_SOURCE }, { "MAILREEVE_SOURCE", s->key }),
+			"%s", f->note);
+	free(s->told_note);
+	s->told_note = f->note ? strdup(f->note) : NULL;
 	s->told_failed = failed || f->state == MR_FEED_WAITING;
 }
 
@@ -183,6 +218,9 @@ static json_t *source_json(const struct mr_learn_feed *s)
 		(json_int_t)(stats->skipped + f->skipped), "lost", lost_json(stats), "lag",
 		lag_json(s), "error", f->error ? mr_report_text(f->error) : json_null());
 
+	if (s->suspect)
+		json_object_set_new(o, "untrusted", json_integer((json_int_t)s->forged));
+	json_object_set_new(o, "note", mr_report_text(f->note));
 	json_object_set_new(o, "retry_in",
 			    f->retry_at > now ? json_real((double)(f->retry_at - now) / 1e6)
 					      : json_null());
@@ -220,6 +258,13 @@ void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, co
 
 		if (s->feed->error)
 			warn(list, "nothing is learned from %s: %s", s->key, s->feed->error);
+		if (s->feed->note)
+			warn(list, "%s", s->feed->note);
+		if (s->forged)
+			warn(list,
+			     "%s: %" PRIu64 " lines look like a mail server's and were written by "
+			     "somebody else (the log tells by whom); they earned nothing",
+			     s->key, s->forged);
 		for (size_t k = 0; k < stats->programs; k++)
 			if (stats->program[k].lost)
 				warn(list,

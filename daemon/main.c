@@ -12,6 +12,7 @@
 
 static const char usage[] =
 	"usage: mailreeved [-c FILE] [--runtime-dir DIR] [--state-dir DIR] [--pin-dir DIR]\n"
+	"                  [--journal-dir DIR]\n"
 	"\n"
 	"Guards the mail ports of this host; see mailreeved(8).\n"
 	"\n"
@@ -21,16 +22,18 @@ static const char usage[] =
 	"      --state-dir DIR   what survives a reboot (" MR_STATE_DIR ")\n"
 	"      --pin-dir DIR     a bpffs for what filters (the runtime directory with "
 	"\"" MR_PIN_SUFFIX "\")\n"
+	"      --journal-dir DIR a directory of journal files, instead of the system's journal\n"
 	"  -h, --help\n"
 	"  -V, --version\n";
 
-enum { OPTION_RUNTIME = 256, OPTION_STATE, OPTION_PIN };
+enum { OPTION_RUNTIME = 256, OPTION_STATE, OPTION_PIN, OPTION_JOURNAL };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME },
 	{ "state-dir", required_argument, NULL, OPTION_STATE },
 	{ "pin-dir", required_argument, NULL, OPTION_PIN },
+	{ "journal-dir", required_argument, NULL, OPTION_JOURNAL },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -54,6 +57,9 @@ static int read_options(int argc, char **argv, struct mr_options *o)
 			break;
 		case OPTION_PIN:
 			o->pin_dir = optarg;
+			break;
+		case OPTION_JOURNAL:
+			o->journal_dir = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -100,7 +106,7 @@ int main(int argc, char **argv)
 	struct mr_options o = { .config = MR_CONFIG_FILE,
 				.runtime_dir = MR_RUNTIME_DIR,
 				.state_dir = MR_STATE_DIR };
-	_free_ char *config = NULL, *runtime = NULL, *state = NULL, *pins = NULL;
+	_free_ char *config = NULL, *runtime = NULL, *state = NULL, *pins = NULL, *journal = NULL;
 	int r = read_options(argc, argv, &o);
 
 	if (r)
@@ -118,8 +124,14 @@ int main(int argc, char **argv)
 	if (!pins)
 		return EXIT_FAILURE;
 	trim(pins);
+	if (o.journal_dir && !(journal = absolute(o.journal_dir)))
+		return EXIT_FAILURE;
 	o = (struct mr_options){
-		.config = config, .runtime_dir = runtime, .state_dir = state, .pin_dir = pins
+		.config = config,
+		.runtime_dir = runtime,
+		.state_dir = state,
+		.pin_dir = pins,
+		.journal_dir = journal,
 	};
 	return mr_manager_run(&o) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -29,6 +29,7 @@ struct mr_authpolicy_server;
 
 struct mr_options {
 	const char *config, *runtime_dir, *state_dir, *pin_dir;
+	const char *journal_dir; /* NULL: the system's journal */
 };
 
 /* A policy that is in force, was, or may be soon. */

@@ -66,6 +66,15 @@ void mr_feed_wait(struct mr_feed *f, const char *text)
 	change(f, MR_FEED_WAITING, text);
 }
 
+void mr_feed_note(struct mr_feed *f, const char *text)
+{
+	if (!text == !f->note && (!text || strcmp(text, f->note) == 0))
+		return;
+	free(f->note);
+	f->note = text ? strdup(text) : NULL;
+	f->sink->changed(f->userdata);
+}
+
 void mr_feed_fail(struct mr_feed *f, const char *text)
 {
 	if (f->opened) {
@@ -149,6 +158,7 @@ void mr_feed_free(struct mr_feed *f)
 	sd_event_source_disable_unref(f->retry);
 	sd_event_unref(f->event);
 	free(f->error);
+	free(f->note);
 	json_decref(f->saved);
 	f->ops->free(f);
 }

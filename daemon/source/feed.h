@@ -51,8 +51,9 @@ struct mr_feed_ops {
 	void (*free)(struct mr_feed *f);
 };
 
-#define MR_FEED_TURN_NS 2000000ull /* ns of one turn: short against what a person or packet waits \
-				    */
+#define MR_FEED_TURN_NS \
+	2000000ull /* ns of one turn: short against what a person or packet waits \
+		    */
 
 struct mr_feed {
 	const struct mr_feed_ops *ops;
@@ -61,7 +62,8 @@ struct mr_feed {
 	sd_event *event;
 	sd_event_source *more, *retry;
 	enum mr_feed_state state;
-	char *error; /* NULL: none */
+	char *error; /* why it failed, or what it waits for; NULL: nothing */
+	char *note; /* what else should be known; NULL: nothing */
 	uint64_t retry_at; /* boot us; 0: none planned */
 	uint64_t backoff_us;
 	bool opened;
@@ -91,6 +93,7 @@ void mr_feed_fail(struct mr_feed *f, const char *text);
 void mr_feed_set_state(struct mr_feed *f, enum mr_feed_state state);
 /* Waits for something that is named, without failing. */
 void mr_feed_wait(struct mr_feed *f, const char *text);
+void mr_feed_note(struct mr_feed *f, const char *text); /* NULL: all is well again */
 json_t *mr_feed_position(struct mr_feed *f);
 const char *mr_feed_state_name(enum mr_feed_state state);
 void mr_feed_free(struct mr_feed *f);

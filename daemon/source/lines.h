@@ -7,8 +7,9 @@
 
 #include <mailreeve/format.h>
 
-#define MR_LINES_READ (64u << 10) /* bytes asked for at once: a syscall costs less than its copy \
-				   */
+#define MR_LINES_READ \
+	(64u << 10) /* bytes asked for at once: a syscall costs less than its copy \
+		     */
 
 struct mr_lines {
 	char *buf;

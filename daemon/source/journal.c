@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * journal.c - follows the systemd journal (feed.h).
+ *
+ * Reads records of the units that are named, and hands on what journald itself says of their
+ * writer; who is believed is trust.c's.  Goes on behind the cursor of the last record; if that
+ * record was vacuumed away, behind its time.  Files of the journal that are damaged are named;
+ * libsystemd reads on in the others.  Called by the event loop through feed.c.  A journal that
+ * cannot be read is tried again later.
+ */
+#include "journal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <systemd/sd-id128.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+#define FIELD_MAX   (MR_LINE_MAX + 64) /* bytes of a field; a longer message is no mail server's */
+#define HEADER_MIN  208 /* bytes: the header of the first journal files */
+#define HEADER_SIZE 88 /* offsets of two numbers in the header */
+#define ARENA_SIZE  96
+
+struct journal_feed {
+	struct mr_feed feed;
+	char *dir; /* NULL: the system's */
+	char **units, **identifiers, **facilities;
+	struct mr_feed_start start;
+	sd_journal *j;
+	sd_event_source *io, *timer;
+	uint64_t last_us; /* the last record's time, or when reading began */
+	struct timespec dir_changed[2];
+	uint64_t began_us; /* realtime: what is older was there before */
+};
+
+static struct journal_feed *journal_feed(struct mr_feed *f)
+{
+	return (struct journal_feed *)f;
+}
+
+/* --- a page that went away --------------------------------------------------------------------
+ *
+ * The files are mapped by libsystemd; one that is cut off under it turns reads into SIGBUS.  Zeroes
+ * in place of the page let libsystemd see that the object is none. */
+static void on_bus_error(int sig, siginfo_t *info, void *context _unused_)
+{
+	uintptr_t page = (uintptr_t)info->si_addr & ~(uintptr_t)4095;
+
+	if (info->si_code == BUS_ADRERR &&
+	    mmap((void *)page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+		    MAP_FAILED)
+		return;
+	signal(sig, SIG_DFL);
+}
+
+static void survive_bus_errors(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* --- what is read ----------------------------------------------------------------------------- */
+
+/* "postfix@.service", "postfix@*.service": every instance, by the slice that systemd gives them */
+static bool is_pattern(const char *unit)
+{
+	return strchr(unit, '*') || strstr(unit, "@.");
+}
+
+static bool unit_fits(const struct journal_feed *f, const char *unit)
+{
+	char pattern[256];
+
+	for (char **u = f->units; *u; u++) {
+		const char *at = strstr(*u, "@.");
+
+		if (strcmp(*u, unit) == 0)
+			return true;
+		if (!is_pattern(*u))
+			continue;
+		if (at)
+			snprintf(pattern, sizeof(pattern), "%.*s@*%s", (int)(at - *u), *u, at + 1);
+		else
+			snprintf(pattern, sizeof(pattern), "%s", *u);
+		if (fnmatch(pattern, unit, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int match(sd_journal *j, const char *field, const char *value)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%s=%s", field, value);
+
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return -ENAMETOOLONG;
+	return sd_journal_add_match(j, text, (size_t)n);
+}
+
+/* The slice of a template's instances: "system-NAME.slice", a "-" within the name escaped. */
+static int match_slice(sd_journal *j, const char *unit)
+{
+	char slice[256] = "system-";
+	size_t n = strlen(slice);
+
+	for (; *unit && *unit != '@' && n < sizeof(slice) - 16; unit++)
+		if (*unit == '-')
+			n += (size_t)sprintf(slice + n, "\\x2d");
+		else
+			slice[n++] = *unit;
+	if (*unit != '@')
+		return -EINVAL;
+	strcpy(slice + n, ".slice");
+	return match(j, "_SYSTEMD_SLICE", slice);
+}
+
+static const char *facility_number(const char *name)
+{
+	static const struct {
+		const char *name, *number;
+	} known[] = {
+		{ "kern", "0" },    { "user", "1" },	{ "mail", "2" },      { "daemon", "3" },
+		{ "auth", "4" },    { "syslog", "5" },	{ "lpr", "6" },	      { "news", "7" },
+		{ "uucp", "8" },    { "cron", "9" },	{ "authpriv", "10" }, { "ftp", "11" },
+		{ "local0", "16" }, { "local1", "17" }, { "local2", "18" },   { "local3", "19" },
+		{ "local4", "20" }, { "local5", "21" }, { "local6", "22" },   { "local7", "23" },
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(known); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].number;
+	return NULL;
+}
+
+static int match_filters(const struct journal_feed *f, struct mr_error *e)
+{
+	int r = 0;
+
+	for (char **s = f->identifiers; *s && r >= 0; s++)
+		r = match(f->j, "SYSLOG_IDENTIFIER", *s);
+	for (char **s = f->facilities; *s && r >= 0; s++) {
+		const char *number = facility_number(*s);
+
+		if (!number)
+			return mr_error(e, -EINVAL,
+					"journal: there is no syslog facility \"%s\"; write mail, "
+					"daemon, auth, authpriv or local0 to local7",
+					*s);
+		r = match(f->j, "SYSLOG_FACILITY", number);
+	}
+	return r;
+}
+
+/* (units and filters) or (slices and filters) */
+static int add_matches(const struct journal_feed *f, struct mr_error *e)
+{
+	bool slices = false, units = false;
+	int r = 0;
+
+	for (char **u = f->units; *u && r >= 0; u++)
+		if (!is_pattern(*u)) {
+			r = match(f->j, "_SYSTEMD_UNIT", *u);
+			units = true;
+		} else {
+			slices = true;
+		}
+	if (r >= 0 && units)
+		r = match_filters(f, e);
+	if (r < 0 || !slices)
+		return r;
+	r = units ? sd_journal_add_disjunction(f->j) : 0;
+	for (char **u = f->units; *u && r >= 0; u++)
+		if (is_pattern(*u)) {
+			r = match_slice(f->j, *u);
+			if (r == -EINVAL)
+				return mr_error(e, r,
+						"journal: \"%s\": only the instance of a unit can "
+						"be left open, as in postfix@.service",
+						*u);
+		}
+	return r < 0 ? r : match_filters(f, e);
+}
+
+/* --- where it begins -------------------------------------------------------------------------- */
+
+/* Behind the newest record that there is now. */
+static int seek_end(struct journal_feed *f)
+{
+	int r = sd_journal_seek_tail(f->j);
+
+	if (r >= 0)
+		r = sd_journal_previous(f->j);
+	/* none of ours yet: everything that comes is new */
+	return r == 0 ? sd_journal_seek_head(f->j) : r;
+}
+
+static int seek_saved(struct journal_feed *f)
+{
+	const char *cursor = json_string_value(json_object_get(f->feed.saved, "cursor"));
+	json_int_t time = json_integer_value(json_object_get(f->feed.saved, "time"));
+
+	if (cursor && sd_journal_seek_cursor(f->j, cursor) >= 0 && sd_journal_next(f->j) > 0 &&
+	    sd_journal_test_cursor(f->j, cursor) > 0) {
+		f->last_us = (uint64_t)time;
+		return 0;
+	}
+	if (time <= 0)
+		return seek_end(f);
+	f->last_us = (uint64_t)time; /* vacuumed away, or another machine's: by time */
+	return sd_journal_seek_realtime_usec(f->j, (uint64_t)time + 1);
+}
+
+static int seek(struct journal_feed *f)
+{
+	if (f->feed.saved)
+		return seek_saved(f);
+	if (f->start.from_start)
+		return sd_journal_seek_head(f->j);
+	if (f->start.since_us)
+		return sd_journal_seek_realtime_usec(f->j, f->start.since_us);
+	return seek_end(f);
+}
+
+/* --- damage ----------------------------------------------------------------------------------- */
+
+static bool is_damaged(int dir, const char *name, bool *empty)
+{
+	_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	unsigned char head[HEADER_MIN];
+	uint64_t header, arena;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false; /* not ours to read */
+	if (st.st_size == 0) {
+		*empty = true; /* being made */
+		return false;
+	}
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, "LPKSHHRH", 8) != 0)
+		return true;
+	memcpy(&header, head + HEADER_SIZE, 8);
+	memcpy(&arena, head + ARENA_SIZE, 8);
+	header = le64toh(header);
+	arena = le64toh(arena);
+	return header < HEADER_MIN || header > (uint64_t)st.st_size ||
+	       arena > (uint64_t)st.st_size - header;
+}
+
+static bool note_damage(struct journal_feed *f, const char *path, bool *empty)
+{
+	DIR *d = opendir(path);
+	char text[MR_ERROR_BYTES];
+	const struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d))) {
+		const char *dot = strrchr(e->d_name, '.');
+
+		if (!dot || strcmp(dot, ".journal") != 0 || !is_damaged(dirfd(d), e->d_name, empty))
+			continue;
+		snprintf(text, sizeof(text),
+			 "%s/%s is damaged (header); its records are not read, those of the other "
+			 "files are; journalctl --verify tells more",
+			 path, e->d_name);
+		mr_feed_note(&f->feed, text);
+		found = true;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* The directories that libsystemd reads. */
+static size_t journal_dirs(const struct journal_feed *f, char path[static 2][128])
+{
+	static const char *const roots[] = { "/var/log/journal", "/run/log/journal" };
+	char id[SD_ID128_STRING_MAX];
+	sd_id128_t machine;
+
+	if (f->dir)
+		return (size_t)snprintf(path[0], sizeof(path[0]), "%s", f->dir) < sizeof(path[0]);
+	if (sd_id128_get_machine(&machine) < 0)
+		return 0;
+	sd_id128_to_string(machine, id);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(roots); i++)
+		snprintf(path[i], sizeof(path[i]), "%s/%s", roots[i], id);
+	return MR_ARRAY_SIZE(roots);
+}
+
+/* Looks again whenever files came, went or were renamed: libsystemd keeps silent on those that it
+ * cannot read. */
+static void look_for_damage(struct journal_feed *f)
+{
+	char path[2][128];
+	size_t n = journal_dirs(f, path);
+	bool changed = false, found = false, empty = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct stat st;
+
+		if (stat(path[i], &st) < 0 || (st.st_mtim.tv_sec == f->dir_changed[i].tv_sec &&
+					       st.st_mtim.tv_nsec == f->dir_changed[i].tv_nsec))
+			continue;
+		f->dir_changed[i] = st.st_mtim;
+		changed = true;
+	}
+	for (size_t i = 0; i < n && changed && !found; i++)
+		found = note_damage(f, path[i], &empty);
+	if (changed && !found)
+		mr_feed_note(&f->feed, NULL);
+	if (empty)
+		memset(f->dir_changed, 0, sizeof(f->dir_changed));
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+/* The value of a field; false: the record has none. */
+static bool field(sd_journal *j, const char *name, struct mr_str *out)
+{
+	const void *data;
+	size_t n, head = strlen(name) + 1;
+
+	if (sd_journal_get_data(j, name, &data, &n) < 0 || n < head)
+		return false;
+	*out = (struct mr_str){ (const char *)data + head, n - head };
+	return true;
+}
+
+/* Data is only good until the next field is asked for: what is kept is copied. */
+static struct mr_str copy_field(sd_journal *j, const char *name, char *buf, size_t size)
+{
+	struct mr_str v;
+
+	if (!field(j, name, &v) || v.n >= size)
+		return (struct mr_str){ buf, 0 };
+	memcpy(buf, v.p, v.n);
+	buf[v.n] = '\0';
+	return (struct mr_str){ buf, v.n };
+}
+
+static uint32_t number_field(sd_journal *j, const char *name, uint32_t otherwise)
+{
+	char buf[16], *end;
+	unsigned long v;
+
+	if (!copy_field(j, name, buf, sizeof(buf)).n)
+		return otherwise;
+	v = strtoul(buf, &end, 10);
+	return *end || v > UINT32_MAX ? otherwise : (uint32_t)v;
+}
+
+static void hand_on(struct journal_feed *f, uint64_t time_us)
+{
+	char unit[256], comm[64], program[128];
+	struct mr_line l = { .time_us = time_us };
+	struct mr_writer w = {
+		.unit = copy_field(f->j, "_SYSTEMD_UNIT", unit, sizeof(unit)),
+		.comm = copy_field(f->j, "_COMM", comm, sizeof(comm)),
+		.uid = number_field(f->j, "_UID", UINT32_MAX),
+	};
+
+	if (!w.unit.n || !unit_fits(f, unit))
+		return;
+	l.program = copy_field(f->j, "SYSLOG_IDENTIFIER", program, sizeof(program));
+	l.pid = number_field(f->j, "SYSLOG_PID", 0);
+	if (!l.pid)
+		l.pid = number_field(f->j, "_PID", 0);
+	if (!field(f->j, "MESSAGE", &l.message))
+		return;
+	/* one record is one line; a message of several is no mail server's login */
+	if (l.message.n > MR_LINE_MAX || memchr(l.message.p, '\n', l.message.n)) {
+		f->feed.skipped++;
+		return;
+	}
+	l.body = l.text = l.message;
+	f->feed.sink->record(f->feed.userdata, &l, &w);
+}
+
+/* --- what feed.c calls ------------------------------------------------------------------------ */
+
+static int on_io(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
+		 void *userdata)
+{
+	mr_feed_wake(userdata);
+	return 0;
+}
+
+static int on_timer(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	mr_feed_wake(userdata);
+	return 0;
+}
+
+/* Where inotify cannot be relied on (network file systems), libsystemd wants to be called by time.
+ */
+static void arm_timer(struct journal_feed *f)
+{
+	uint64_t at;
+
+	if (sd_journal_get_timeout(f->j, &at) <= 0 || at == UINT64_MAX)
+		return;
+	if (f->timer) {
+		sd_event_source_set_time(f->timer, at);
+		sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
+	} else {
+		sd_event_add_time(f->feed.event, &f->timer, CLOCK_MONOTONIC, at, 0, on_timer,
+				  &f->feed);
+	}
+}
+
+static int open_files(struct journal_feed *f, struct mr_error *e)
+{
+	int r = f->dir ? sd_journal_open_directory(&f->j, f->dir, 0)
+		       : sd_journal_open(&f->j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+
+	if (r < 0)
+		return mr_error(e, r, "the journal%s%s cannot be opened: %s", f->dir ? " " : "",
+				f->dir ? f->dir : "", strerror(-r));
+	if (!f->dir && sd_journal_has_persistent_files(f->j) <= 0 &&
+	    sd_journal_has_runtime_files(f->j) <= 0)
+		return mr_error(
+			e, -ENOENT,
+			"the journal has no file that can be read: the daemon's user must "
+			"be in the group systemd-journal, and journald must store something");
+	return 0;
+}
+
+static int journal_open(struct mr_feed *feed, struct mr_error *e)
+{
+	struct journal_feed *f = journal_feed(feed);
+	int r = open_files(f, e), fd;
+
+	if (r < 0)
+		return r;
+	survive_bus_errors();
+	sd_journal_set_data_threshold(f->j, FIELD_MAX);
+	r = add_matches(f, e);
+	if (r < 0)
+		return r;
+	fd = sd_journal_get_fd(f->j);
+	if (fd < 0)
+		return mr_error(e, fd, "the journal cannot be watched: %s", strerror(-fd));
+	r = sd_event_add_io(feed->event, &f->io, fd, (uint32_t)sd_journal_get_events(f->j), on_io,
+			    feed);
+	f->began_us = f->last_us = mr_realtime_us();
+	if (r >= 0)
+		r = seek(f);
+	if (r < 0)
+		return mr_error(e, r, "the journal cannot be read: %s", strerror(-r));
+	look_for_damage(f);
+	return 0;
+}
+
+static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e)
+{
+	struct journal_feed *f = journal_feed(feed);
+	bool late = false;
+	int r = sd_journal_process(f->j);
+
+	if (r == SD_JOURNAL_APPEND || r == SD_JOURNAL_INVALIDATE)
+		look_for_damage(f);
+	while (r >= 0 && !late) {
+		uint64_t time_us = 0;
+
+		r = sd_journal_next(f->j);
+		if (r <= 0)
+			break;
+		if (sd_journal_get_realtime_usec(f->j, &time_us) < 0)
+			continue; /* a damaged record */
+		f->last_us = time_us;
+		hand_on(f, time_us);
+		late = mr_boottime_ns() >= deadline;
+	}
+	if (r < 0)
+		return mr_error(e, r, "the journal cannot be read: %s", strerror(-r));
+	arm_timer(f);
+	mr_feed_set_state(feed, late && f->last_us < f->began_us ? MR_FEED_CATCHING_UP
+								 : MR_FEED_FOLLOWING);
+	return late;
+}
+
+static void journal_close(struct mr_feed *feed)
+{
+	struct journal_feed *f = journal_feed(feed);
+
+	f->io = sd_event_source_disable_unref(f->io);
+	f->timer = sd_event_source_disable_unref(f->timer);
+	sd_journal_close(f->j);
+	f->j = NULL;
+}
+
+static json_t *journal_position(struct mr_feed *feed)
+{
+	struct journal_feed *f = journal_feed(feed);
+	_free_ char *cursor = NULL;
+
+	if (sd_journal_get_cursor(f->j, &cursor) < 0)
+		cursor = NULL;
+	return json_pack("{s:s*,s:I}", "cursor", cursor, "time", (json_int_t)f->last_us);
+}
+
+static void strv_free(char **v)
+{
+	for (char **s = v; s && *s; s++)
+		free(*s);
+	free(v);
+}
+
+static void journal_free(struct mr_feed *feed)
+{
+	struct journal_feed *f = journal_feed(feed);
+
+	strv_free(f->units);
+	strv_free(f->identifiers);
+	strv_free(f->facilities);
+	free(f->dir);
+	free(f);
+}
+
+static const struct mr_feed_ops journal_ops = { journal_open, journal_step, journal_close,
+						journal_position, journal_free };
+
+static char **strv_copy(const char *const *from, size_t n)
+{
+	char **v = calloc(n + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < n; i++) {
+		v[i] = strdup(from[i]);
+		if (!v[i]) {
+			strv_free(v);
+			return NULL;
+		}
+	}
+	return v;
+}
+
+int mr_feed_journal(const struct mr_journal_options *o, const struct mr_feed_start *start,
+		    struct mr_feed **out)
+{
+	struct journal_feed *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->feed.ops = &journal_ops;
+	f->start = *start;
+	f->dir = o->dir ? strdup(o->dir) : NULL;
+	f->units = strv_copy(o->units, o->n_units);
+	f->identifiers = strv_copy(o->identifiers, o->n_identifiers);
+	f->facilities = strv_copy(o->facilities, o->n_facilities);
+	if ((o->dir && !f->dir) || !f->units || !f->identifiers || !f->facilities) {
+		journal_free(&f->feed);
+		return -ENOMEM;
+	}
+	*out = &f->feed;
+	return 0;
+}
