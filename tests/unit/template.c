@@ -144,6 +144,27 @@ static void test_long(void **state)
 	assert_true(mr_template_match(t, (struct mr_str){ line, 25 }, &e));
 }
 
+/* 257 readings are not one, though they are in eight bits. */
+static void test_many_readings(void **state)
+{
+	_cleanup_(mr_template_freep) struct mr_template *t =
+		compile("<addr> <any> <any>", MR_EV_FAILURE);
+	static char line[MR_TEMPLATE_LINE + 1];
+	struct mr_event e;
+
+	(void)state;
+	memset(line, ' ', sizeof(line));
+	memcpy(line, "192.0.2.1", 9);
+	assert_true(mr_template_match(t, (struct mr_str){ line, 9 + 1 + 1 }, &e));
+	for (size_t n = 2; n < 600; n++)
+		assert_false(mr_template_match(t, (struct mr_str){ line, 9 + 1 + n }, &e));
+	/* the longest message, and one above it */
+	memset(line + 9, 'x', sizeof(line) - 9);
+	line[9] = line[20] = ' ';
+	assert_true(mr_template_match(t, (struct mr_str){ line, MR_TEMPLATE_LINE }, &e));
+	assert_false(mr_template_match(t, (struct mr_str){ line, MR_TEMPLATE_LINE + 1 }, &e));
+}
+
 static void test_explain(void **state)
 {
 	_cleanup_(mr_template_freep) struct mr_template *t =
@@ -229,9 +250,9 @@ static void test_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_match),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_long),   cmocka_unit_test(test_explain),
-		cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_match),	cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_long),	cmocka_unit_test(test_many_readings),
+		cmocka_unit_test(test_explain), cmocka_unit_test(test_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
