@@ -97,14 +97,20 @@ static int clear_path(const char *path, struct mr_error *e)
 	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un un;
 	struct stat st;
+	int r;
 
 	fill_unix(&un, path);
-	if (lstat(path, &st) < 0)
+	if (fd < 0 || lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return mr_error(e, -EEXIST, "%s is no socket: move it away", path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0 && errno == ECONNREFUSED)
+	r = connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0 ? -errno : 0;
+	if (r == -ECONNREFUSED)
 		return unlink(path) < 0 ? -errno : 0;
+	if (r == -EACCES) /* a daemon that was started by hand, as root, and killed */
+		return mr_error(e, -EACCES,
+				"%s belongs to another user: stop who answers there, or remove it",
+				path);
 	return mr_error(e, -EADDRINUSE, "%s: another process answers there", path);
 }
 

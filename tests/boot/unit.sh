@@ -66,6 +66,9 @@ mkdir -p "$work/seed/etc/systemd/system/mailreeve.service.d"
 # short times for a test; everything else is the unit as it is installed
 printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\nRestartSec=300ms\n' \
 	>"$work/seed/etc/systemd/system/mailreeve.service.d/test.conf"
+# a group and a queue directory as an installed Postfix has them
+mkdir -p "$work/seed/usr/lib/sysusers.d" "$work/seed/var/spool/postfix"
+echo 'g postfix -' >"$work/seed/usr/lib/sysusers.d/test.conf"
 "$box" start "$B" "$work/seed" || { failures=1 && echo "not ok - the box boots"; }
 
 ok "the installed file is good" inside mailreeve check
@@ -73,6 +76,7 @@ ok "the units are understood" inside systemd-analyze verify --man=no --recursive
 	/usr/lib/systemd/system/mailreeve.service '/usr/lib/systemd/system/run-mailreeve\x2dbpf.mount'
 ok "exposure is below 2.0" systemd-analyze security --offline=true --threshold=19 "$unit"
 
+inside rm -rf /var/spool/postfix/mailreeve # a daemon that was run by hand on this machine
 inside sh -ec 'ip link add b0 type veth peer name c0
 	ip netns add world
 	ip link set c0 netns world
@@ -100,6 +104,20 @@ is "its own user" mailreeve "$(inside ps -o user= -p "$pid" | tr -d ' ')"
 ok "three capabilities and no more" inside grep -q 'CapEff:.000000c000001000' "/proc/$pid/status"
 ok "no new privileges" inside grep -q 'NoNewPrivs:.1' "/proc/$pid/status"
 ok "a seccomp filter" inside grep -q 'Seccomp:.2' "/proc/$pid/status"
+for g in systemd-journal adm; do
+	ok "a member of $g, by sysusers.d" inside grep -Eq "^Groups:.*\\b$(inside getent group $g | cut -d: -f3)\\b" "/proc/$pid/status"
+done
+# the unit made the directory; Postfix is asked for, not installed
+is "where Postfix asks" "2750 mailreeve postfix" "$(inside stat -c '%a %U %G' /var/spool/postfix/mailreeve)"
+is "a socket there, of group postfix alone" "660 mailreeve postfix" \
+	"$(inside stat -c '%a %U %G' /var/spool/postfix/mailreeve/policy)"
+asks() { # as USER GROUP
+	printf 'request=smtpd_access_policy\nclient_address=203.0.113.5\n\n' |
+		inside timeout 5 setpriv --reuid="$1" --regid="$2" --clear-groups \
+			nc -U -N /var/spool/postfix/mailreeve/policy
+}
+is "Postfix is answered" action=DUNNO "$(asks nobody postfix 2>&1 | head -1)"
+is "nobody else is" "" "$(asks nobody nogroup 2>/dev/null)"
 # bpffs sets the sticky bit whatever it is told
 is "bpffs of its own, mode and owner" "1700 mailreeve" "$(inside stat -c '%a %U' /run/mailreeve-bpf)"
 is "a denied source" timeout "$(tries 198.51.100.66 25)"
@@ -110,12 +128,33 @@ is "opens" open "$(tries 203.0.113.5 587)"
 ok "nobody has no say" not inside setpriv --reuid=nobody --regid=nogroup --clear-groups mailreeve ban flush
 ok "the group has" inside setpriv --reuid=nobody --regid=nogroup --groups=mailreeve mailreeve status
 
+# frames of a denied and of an allowed source, in turn, and who of them gets past the device
+inside systemd-run -q --unit=sniff -p StandardOutput=file:/run/sniff /usr/lib/mrnet sniff b0 25
+ok "frames are watched" within 5 inside grep -q ready /run/sniff
+inside ip netns exec world /usr/lib/mrnet spray c0 "$(inside cat /sys/class/net/b0/address)" \
+	10.77.0.1 25 4000 400 198.51.100.66 203.0.113.5 >"$work/spray" &
+spray=$!
+for _ in 1 2 3; do
+	restarted=$(inside systemctl restart mailreeve 2>&1) || break
+done
+is "three restarts" "" "$restarted"
+is "under frames that go on" spraying "$(kill -0 $spray 2>/dev/null && echo spraying)"
+wait $spray
+inside systemctl stop sniff
+is "every frame of the allowed source came through, none of the denied one" "203.0.113.5 2000 lost 0" \
+	"$(inside sed -n 's/^\([0-9.]* [0-9]*\) [0-9 ]*$/\1/p; /^lost/p' /run/sniff | paste -sd' ')"
+is "the permit is there after it" open "$(tries 203.0.113.5 587)"
+
 config <<-'C'
 	interface b0;
 	service smtp { allow any; }
 	service submission { allow 192.0.2.0/24; allow permitted; }
+	listen { policy 127.0.0.1 10040; }
 C
 ok "reload with a good file" inside systemctl reload mailreeve
+is "the sandbox leaves loopback for who asks over TCP" action=DUNNO "$(
+	printf 'request=smtpd_access_policy\nclient_address=203.0.113.5\n\n' |
+		inside timeout 5 nc -N 127.0.0.1 10040 | head -1)"
 is "takes effect" open "$(tries 198.51.100.66 25)"
 printf 'interface b0;\nservice smtp { deny any; }\nnonsense;\n' | config
 ok "reload with a faulty file fails" not inside systemctl reload mailreeve
@@ -138,6 +177,12 @@ inside kill -KILL "$(prop MainPID)"
 is "crash: the filter stands" timeout "$(tries 198.51.100.66 25)"
 is "crash: the permit holds" open "$(tries 203.0.113.5 587)"
 ok "crash: it is started again" within 15 prop_is NRestarts 2
+for i in 3 4 5 6 7 8; do
+	within 10 prop_is SubState running
+	inside kill -KILL "$(prop MainPID)"
+	within 10 prop_is NRestarts $i
+done
+is "crash: and again, however often" 8 "$(prop NRestarts)"
 ok "crash: and runs" within 10 prop_is SubState running
 is "the permit is still known" 203.0.113.5 "$(inside mailreeve permit list --json | jq -r .address)"
 
