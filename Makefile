@@ -84,10 +84,12 @@ $(1)_PROGS := $$(patsubst tests/%.c,$(B)/tests/%,$$(filter-out tests/$(1)/_%,$$(
 $$($(1)_PROGS): $(B)/tests/%: $(B)/obj/tests/%.o $$($(1)_SHARED) $(LIB)
 	$$(call say,LD)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ $$(LDLIBS) -lcmocka -o $$@
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(filter %.o,$$^) $$(LIB) $$(LDLIBS) -lcmocka -o $$@
 TESTS += $$($(1)_PROGS)
 endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_dir,$(d))))
+# the daemon's sources stand on their own
+$(filter $(B)/tests/unit/source-%,$(TESTS)): $(call obj,$(wildcard daemon/source/*.c))
 tests: all $(TESTS)
 
 # --- fuzzers: make FUZZ=1 CC=clang B=build/fuzz/obj build/fuzz/obj/fuzz/NAME
