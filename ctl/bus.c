@@ -215,3 +215,22 @@ enum mr_exit mr_bus_json(sd_bus *bus, const char *method, const char *argument, 
 	r = sd_bus_message_read(reply, "s", &text);
 	return r < 0 ? mr_bus_bad_reply(r) : mr_bus_decode(text, out);
 }
+
+enum mr_exit mr_bus_generation(const struct mr_ctl *ctl, const char *method, uint64_t timeout_us,
+			       uint64_t *out)
+{
+	_message_ sd_bus_message *m = NULL, *reply = NULL;
+	_bus_ sd_bus *bus = NULL;
+	enum mr_exit status;
+	int r;
+
+	status = mr_bus_open(ctl, &bus, NULL);
+	if (status == MR_EXIT_DONE)
+		status = mr_bus_message(bus, method, &m);
+	if (status == MR_EXIT_DONE)
+		status = mr_bus_send(bus, m, timeout_us, &reply);
+	if (status != MR_EXIT_DONE)
+		return status;
+	r = sd_bus_message_read(reply, "t", out);
+	return r < 0 ? mr_bus_bad_reply(r) : MR_EXIT_DONE;
+}

@@ -29,6 +29,9 @@ enum mr_exit mr_bus_bad_reply(int r);
 
 /* One call, one string of JSON back.  `argument` NULL: none. */
 enum mr_exit mr_bus_json(sd_bus *bus, const char *method, const char *argument, json_t **out);
+/* One call without arguments, the number of a generation back. */
+enum mr_exit mr_bus_generation(const struct mr_ctl *ctl, const char *method, uint64_t timeout_us,
+			       uint64_t *out);
 /* JSON text of the daemon. */
 enum mr_exit mr_bus_decode(const char *text, json_t **out);
 

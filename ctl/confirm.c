@@ -7,22 +7,11 @@
 
 static enum mr_exit confirm_run(const struct mr_ctl *ctl)
 {
-	_message_ sd_bus_message *m = NULL, *reply = NULL;
-	_bus_ sd_bus *bus = NULL;
-	enum mr_exit status;
 	uint64_t generation;
-	int r;
+	enum mr_exit status = mr_bus_generation(ctl, "Confirm", MR_BUS_TIMEOUT_US, &generation);
 
-	status = mr_bus_open(ctl, &bus, NULL);
-	if (status == MR_EXIT_DONE)
-		status = mr_bus_message(bus, "Confirm", &m);
-	if (status == MR_EXIT_DONE)
-		status = mr_bus_send(bus, m, MR_BUS_TIMEOUT_US, &reply);
 	if (status != MR_EXIT_DONE)
 		return status;
-	r = sd_bus_message_read(reply, "t", &generation);
-	if (r < 0)
-		return mr_bus_bad_reply(r);
 	if (ctl->json)
 		printf("{\"generation\":%llu}\n", (unsigned long long)generation);
 	else

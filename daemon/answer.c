@@ -39,7 +39,7 @@ static const char *shown(const char *text, char buf[static SHOWN + 1])
 {
 	size_t n = 0;
 
-	for (; text[n] && n < SHOWN; n++)
+	for (; n < SHOWN && text[n]; n++)
 		buf[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7f ? '?' : text[n];
 	buf[n] = '\0';
 	return buf;

@@ -108,43 +108,7 @@ static void job_end(struct mr_job *j)
 	jobs_next(m);
 }
 
-/* --- the confirm timer ------------------------------------------------------------------------ */
-
-static int on_trial_over(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
-{
-	struct mr_manager *m = userdata;
-
-	if (m->trial)
-		mr_job_submit(m, MR_JOB_ROLLBACK, 0, NULL, NULL);
-	return 0;
-}
-
-static void trial_arm(struct mr_manager *m, uint64_t at_us)
-{
-	m->trial_timer = sd_event_source_disable_unref(m->trial_timer);
-	if (sd_event_add_time(m->event, &m->trial_timer, CLOCK_BOOTTIME, at_us, 1000, on_trial_over,
-			      m) < 0)
-		mr_log(&m->log, LOG_CRIT, "the roll-back timer cannot be set: confirm or undo");
-}
-
-static void trial_end(struct mr_manager *m)
-{
-	m->trial = false;
-	m->trial_timer = sd_event_source_disable_unref(m->trial_timer);
-}
-
 /* --- failure ---------------------------------------------------------------------------------- */
-
-static const char *what(const struct mr_job *j)
-{
-	static const char *const names[] = {
-		[MR_JOB_START] = "start",     [MR_JOB_APPLY] = "apply",
-		[MR_JOB_UNDO] = "undo",	      [MR_JOB_ROLLBACK] = "roll-back",
-		[MR_JOB_FACTS] = "recompile", [MR_JOB_CONFIRM] = "confirm",
-	};
-
-	return names[j->kind];
-}
 
 /* The file, and what was applied before it, are no use: whatever filters, filters on. */
 static void start_failed(struct mr_job *j, const char *text)
@@ -152,10 +116,11 @@ static void start_failed(struct mr_job *j, const char *text)
 	struct mr_manager *m = j->m;
 
 	m->config_error = j->why ? MR_TAKE_PTR(j->why) : strdup(text);
-	mr_log_with(&m->log, LOG_ERR,
-		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
-		    "%s%s%s", m->config_error ? m->config_error : text, m->config_error ? "\n" : "",
-		    text);
+	mr_log_with(
+		&m->log, LOG_ERR,
+		MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", mr_job_name(j) }),
+		"%s%s%s", m->config_error ? m->config_error : text, m->config_error ? "\n" : "",
+		text);
 	job_end(j);
 }
 
@@ -171,15 +136,16 @@ static void job_failed(struct mr_job *j)
 		start_failed(j, text);
 		return;
 	}
-	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_CRIT : LOG_ERR,
-		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", what(j) }),
-		    "%s failed, the policy in force stays:\n%s", what(j), text);
+	mr_log_with(
+		&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_CRIT : LOG_ERR,
+		MR_FIELDS({ "MESSAGE_ID", MR_MSG_REFUSED }, { "MAILREEVE_JOB", mr_job_name(j) }),
+		"%s failed, the policy in force stays:\n%s", mr_job_name(j), text);
 	if (j->kind == MR_JOB_APPLY && strcmp(name, MR_BUS_ERROR_CONFIG) == 0) {
 		free(m->config_error);
 		m->config_error = strdup(text);
 	}
 	if (j->kind == MR_JOB_ROLLBACK && m->trial)
-		trial_arm(m, mr_boottime_ns() / 1000 + ROLLBACK_RETRY_US);
+		mr_trial_arm(m, mr_boottime_ns() / 1000 + ROLLBACK_RETRY_US);
 	answer(j, name, text);
 	job_end(j);
 }
@@ -215,14 +181,15 @@ static void roll_back_to_nothing(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
 
-	trial_end(m);
+	mr_trial_end(m);
 	mr_live_free(MR_TAKE_PTR(m->active));
 	mr_learn_apply(m);
 	mr_authpolicy_apply(m);
 	mr_devices_reconcile(m, true);
 	mr_log_with(
 		&m->log, LOG_WARNING,
-		MR_FIELDS({ "MESSAGE_ID", MR_MSG_ROLLED_BACK }, { "MAILREEVE_JOB", what(j) }),
+		MR_FIELDS({ "MESSAGE_ID", MR_MSG_ROLLED_BACK },
+			  { "MAILREEVE_JOB", mr_job_name(j) }),
 		"the policy was not confirmed, and there was none before it: detached, UNGUARDED");
 	j->flipped = true;
 	answer(j, NULL, NULL);
@@ -241,7 +208,7 @@ static void begin_back(struct mr_job *j)
 		return;
 	}
 	if (j->kind == MR_JOB_ROLLBACK && mr_boottime_ns() < m->trial_deadline) {
-		trial_arm(m, m->trial_deadline / 1000); /* a later apply moved the end */
+		mr_trial_arm(m, m->trial_deadline / 1000); /* a later apply moved the end */
 		job_end(j);
 		return;
 	}
@@ -368,139 +335,6 @@ static int plan_change(struct mr_job *j)
 
 /* --- flip ------------------------------------------------------------------------------------- */
 
-static void log_flip(const struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	char number[24], confirm[64] = "";
-
-	snprintf(number, sizeof(number), "%" PRIu64, j->generation);
-	if (j->confirm_us)
-		snprintf(confirm, sizeof(confirm), "; rolls back in %.1f s unless confirmed",
-			 (double)j->confirm_us / 1e6);
-	mr_log_with(&m->log, j->kind == MR_JOB_ROLLBACK ? LOG_WARNING : LOG_NOTICE,
-		    MR_FIELDS({ "MESSAGE_ID", j->kind == MR_JOB_ROLLBACK ? MR_MSG_ROLLED_BACK
-									 : MR_MSG_GENERATION },
-			      { "MAILREEVE_GENERATION", number }, { "MAILREEVE_JOB", what(j) }),
-		    "%s: generation %s is active: %zu rules, %zu services%s%s", what(j), number,
-		    j->live->policy->n_numbered,
-		    json_array_size(json_object_get(j->live->json, "services")),
-		    j->kind == MR_JOB_ROLLBACK ? "; the policy before it was not confirmed" : "",
-		    confirm);
-}
-
-/* What current.json shall say, once the flip is done; changes the manager's idea with it. */
-static void plan_current(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	struct mr_current c = m->current;
-
-	c.generation = m->generations;
-	if (j->marked) {
-		c = j->mark;
-	} else if (j->kind != MR_JOB_FACTS || !m->trial) {
-		const struct mr_live *back = m->previous;
-
-		c.trial = false;
-		if (j->kind == MR_JOB_START && m->active->fingerprint != c.active_fingerprint)
-			memcpy(c.previous, c.active, sizeof(c.previous));
-		memcpy(c.active, m->active->snapshot, sizeof(c.active));
-		c.active_fingerprint = m->active->fingerprint;
-		c.applied_us = m->active->applied_us;
-		if (back)
-			memcpy(c.previous, back->snapshot, sizeof(c.previous));
-	}
-	j->after = c;
-	m->current = c;
-}
-
-/* Who is active and who is previous from now on.  Lives that nobody needs any more go. */
-static void change_roles(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-	struct mr_live *old = m->active;
-
-	switch (j->kind) {
-	case MR_JOB_START:
-		m->active = j->live;
-		break;
-	case MR_JOB_APPLY:
-		m->active = j->live;
-		if (m->trial || !j->changed) {
-			mr_live_free(old); /* never confirmed, or the same: no step of undo */
-		} else {
-			mr_live_free(m->previous);
-			m->previous = old;
-		}
-		trial_end(m);
-		if (j->confirm_us) {
-			m->trial = true;
-			m->trial_deadline = mr_boottime_ns() + j->confirm_us * 1000;
-			trial_arm(m, m->trial_deadline / 1000);
-		}
-		break;
-	case MR_JOB_UNDO:
-	case MR_JOB_ROLLBACK:
-		m->active = j->live;
-		m->previous = old;
-		if (m->trial) {
-			mr_live_free(old); /* current.previous names what was before both */
-			m->previous = NULL;
-		}
-		trial_end(m);
-		break;
-	case MR_JOB_FACTS:
-	case MR_JOB_CONFIRM:
-		break;
-	}
-	j->borrowed = true; /* the manager's from now on */
-	if (j->kind == MR_JOB_APPLY || (j->kind == MR_JOB_START && !j->fell_back))
-		m->current.file = j->live->fingerprint;
-}
-
-static void take_numbers(struct mr_job *j)
-{
-	struct mr_live *l = j->live;
-
-	if (j->same_slot) {
-		j->json_text = json_dumps(l->json, JSON_COMPACT);
-		return;
-	}
-	l->generation = j->generation;
-	free(l->service_id);
-	l->service_id = MR_TAKE_PTR(j->service_id);
-	free(l->rule_counter);
-	l->rule_counter = MR_TAKE_PTR(j->rule_counter);
-	mr_host_free(l->host);
-	l->host = MR_TAKE_PTR(j->host);
-	json_decref(l->json);
-	l->json = MR_TAKE_PTR(j->json);
-	if (j->files.n && !*l->snapshot)
-		snprintf(l->snapshot, sizeof(l->snapshot), "%" PRIu64, j->generation);
-	else
-		mr_files_clear(&j->files);
-	if (!j->files.n || !*l->snapshot)
-		j->files = (struct mr_files){ 0 };
-}
-
-/* Why something else than the file is in force, for the log and for status. */
-static void tell_reason(struct mr_job *j)
-{
-	struct mr_manager *m = j->m;
-
-	if (j->kind == MR_JOB_APPLY) {
-		free(MR_TAKE_PTR(m->config_error));
-		free(MR_TAKE_PTR(m->start_reason));
-	}
-	if (j->kind != MR_JOB_START || !j->fell_back)
-		return;
-	if (!j->fallen_from)
-		m->config_error = strdup(j->why ? j->why : "unknown");
-	m->start_reason = MR_TAKE_PTR(j->why);
-	mr_log_with(&m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FALLBACK }),
-		    "started with the policy that was applied last, NOT with %s:\n%s", j->config,
-		    m->start_reason ? m->start_reason : "");
-}
-
 static void flip(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
@@ -513,22 +347,22 @@ static void flip(struct mr_job *j)
 		return;
 	}
 	j->flipped = true;
-	take_numbers(j);
+	mr_flip_numbers(j);
 	if (j->kind != MR_JOB_FACTS)
 		j->live->applied_us = mr_realtime_us();
-	change_roles(j);
+	mr_flip_roles(j);
 	mr_learn_apply(m); /* what it held of the policy before may be gone */
 	mr_authpolicy_apply(m);
-	plan_current(j);
+	mr_flip_current(j);
 	json_decref(MR_TAKE_PTR(m->adopted));
-	tell_reason(j);
+	mr_flip_reason(j);
 	if (j->kind != MR_JOB_FACTS)
 		m->detached = false;
 	mr_devices_reconcile(m, true);
 	mr_policyd_changed(m);
 	j->seconds = (double)(mr_boottime_ns() - j->began) / 1e9;
 	if (j->kind != MR_JOB_FACTS)
-		log_flip(j);
+		mr_flip_log(j);
 	mr_manager_notify(m);
 	/* a restart reads the file again, so an apply need not wait for the disk; an undo must */
 	if (j->kind != MR_JOB_UNDO)
@@ -543,7 +377,7 @@ static void confirmed(struct mr_job *j)
 	struct mr_manager *m = j->m;
 
 	m->current = j->after;
-	trial_end(m);
+	mr_trial_end(m);
 	j->generation = m->active->generation;
 	mr_log_with(&m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_CONFIRMED }),
 		    "generation %" PRIu64 " is confirmed", j->generation);

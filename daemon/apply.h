@@ -80,11 +80,21 @@ int mr_job_submit(struct mr_manager *m, enum mr_job_kind kind, uint64_t confirm_
 		  mr_job_reply reply, void *userdata);
 /* The start, in place: returns when the policy filters, or when it is clear that none does. */
 int mr_job_start(struct mr_manager *m);
+const char *mr_job_name(const struct mr_job *j); /* "apply", "roll-back", … */
 json_t *mr_job_summary(const struct mr_job *j); /* the `apply` object of report.h */
 void mr_jobs_clear(struct mr_manager *m);
 void mr_job_free(struct mr_job *j);
 MR_DEFINE_CLEANUP(struct mr_job *, mr_job_free)
 
+/* trial.c: the time to confirm in, until boot time at_us */
+void mr_trial_arm(struct mr_manager *m, uint64_t at_us);
+void mr_trial_end(struct mr_manager *m);
+/* flip.c: what a flip changes, in this order */
+void mr_flip_numbers(struct mr_job *j); /* the target takes what was compiled for it */
+void mr_flip_roles(struct mr_job *j); /* who is active and who previous; lives nobody needs go */
+void mr_flip_current(struct mr_job *j); /* what current.json shall say, once the flip is done */
+void mr_flip_reason(struct mr_job *j); /* why something else than the file is in force */
+void mr_flip_log(const struct mr_job *j);
 /* number.c */
 int mr_job_number(struct mr_job *j);
 /* prepare.c: the worker's steps */

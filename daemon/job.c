@@ -67,3 +67,14 @@ json_t *mr_job_summary(const struct mr_job *j)
 			 j->confirm_us ? json_real((double)j->confirm_us / 1e6) : json_null(),
 			 "risks", risks, "notes", notes);
 }
+
+const char *mr_job_name(const struct mr_job *j)
+{
+	static const char *const names[] = {
+		[MR_JOB_START] = "start",     [MR_JOB_APPLY] = "apply",
+		[MR_JOB_UNDO] = "undo",	      [MR_JOB_ROLLBACK] = "roll-back",
+		[MR_JOB_FACTS] = "recompile", [MR_JOB_CONFIRM] = "confirm",
+	};
+
+	return names[j->kind];
+}

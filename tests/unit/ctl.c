@@ -148,88 +148,107 @@ static int teardown(void **state)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static int answer_all(sd_bus_message *m)
+/* What needs no argument: the method and the JSON that comes back. */
+static const struct {
+	const char *method, *json;
+} plain[] = {
+	{ "Status", "{\"guarded\":true,\"summary\":\"guarding eth0 (native)\",\"generation\":7,"
+		    "\"devices\":[{\"name\":\"eth0\",\"mode\":\"native\"}],"
+		    "\"warnings\":[\"look \\u001b[31mhere\"]}" },
+	{ "Stats", "{\"services\":[{\"name\":\"smtp\",\"packets\":{\"allow\":41}}],"
+		   "\"reasons\":{\"malformed\":7,\"deny\":0}}" },
+	{ "Attach", "[{\"name\":\"eth0\",\"mode\":\"none\",\"error\":\"taken\"}]" },
+};
+
+static int answer_apply(sd_bus_message *m)
 {
-	const char *method = sd_bus_message_get_member(m), *a, *b, *user;
 	uint64_t us;
 
-	if (strcmp(method, "Apply") == 0) {
-		sd_bus_message_read(m, "t", &us);
-		return sd_bus_reply_method_return(
-			m, "ts", (uint64_t)8,
-			us == 90000000
-				? "{\"generation\":8,\"seconds\":0.25,\"rules\":3,\"prefixes4\":2,"
-				  "\"prefixes6\":1,\"classes\":4,\"changed\":true,\"risks\":[{"
-				  "\"file\":"
-				  "\"a.conf\",\"line\":3,\"message\":\"it is risky\",\"hint\":\"do "
-				  "not\"}]}"
-				: "{}");
+	sd_bus_message_read(m, "t", &us);
+	return sd_bus_reply_method_return(
+		m, "ts", (uint64_t)8,
+		us == 90000000 ? "{\"generation\":8,\"seconds\":0.25,\"rules\":3,\"prefixes4\":2,"
+				 "\"prefixes6\":1,\"classes\":4,\"changed\":true,\"risks\":[{"
+				 "\"file\":\"a.conf\",\"line\":3,\"message\":\"it is risky\","
+				 "\"hint\":\"do not\"}]}"
+			       : "{}");
+}
+
+static int answer_rules(sd_bus_message *m)
+{
+	const char *service;
+
+	sd_bus_message_read(m, "s", &service);
+	return sd_bus_reply_method_return(
+		m, "s",
+		*service ? "[]"
+			 : "[{\"service\":null,\"packets\":12,\"bytes\":480,\"text\":\"deny @x\","
+			   "\"file\":\"a.conf\",\"line\":3}]");
+}
+
+static int answer_why(sd_bus_message *m)
+{
+	bool users = false;
+	const char *key, *value;
+
+	sd_bus_message_enter_container(m, 'a', "{sv}");
+	while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+		sd_bus_message_read(m, "s", &key);
+		if (strcmp(key, "user") == 0) {
+			sd_bus_message_read(m, "v", "s", &value);
+			users = strcmp(value, "anna") == 0;
+		} else {
+			sd_bus_message_skip(m, "v");
+		}
+		sd_bus_message_exit_container(m);
 	}
+	return sd_bus_reply_method_return(
+		m, "s",
+		users ? "[{\"address\":\"192.0.2.1\",\"service\":\"smtp\",\"port\":25,"
+			"\"verdict\":\"allow\"}]"
+		      : "[{\"verdict\":\"allow\"},{\"address\":\"192.0.2.1\",\"service\":"
+			"\"imap\",\"port\":143,\"verdict\":\"deny\",\"enforced\":true,"
+			"\"entry\":{"
+			"\"kind\":\"ban\",\"expires_in\":125}}]");
+}
+
+static int answer_entry_add(sd_bus_message *m)
+{
+	_free_ char **services = NULL;
+	const char *a, *b, *user;
+	uint64_t us;
+
+	sd_bus_message_read(m, "sst", &a, &b, &us);
+	sd_bus_message_read_strv(m, &services);
+	sd_bus_message_read(m, "s", &user);
+	if (strcmp(a, "ban") != 0 || us != 5000000 || !services || !services[0] ||
+	    strcmp(services[0], "smtp") != 0 || !services[1] || strcmp(services[1], "imap") != 0 ||
+	    services[2] || strcmp(user, "anna") != 0)
+		return sd_bus_reply_method_errorf(m, MR_BUS_ERROR_ARGUMENT, "wrong call");
+	return sd_bus_reply_method_return(m, "st", "192.0.2.1", (uint64_t)4999999);
+}
+
+static int answer_all(sd_bus_message *m)
+{
+	const char *method = sd_bus_message_get_member(m);
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(plain); i++)
+		if (strcmp(method, plain[i].method) == 0)
+			return sd_bus_reply_method_return(m, "s", plain[i].json);
+	if (strcmp(method, "Apply") == 0)
+		return answer_apply(m);
 	if (strcmp(method, "Confirm") == 0 || strcmp(method, "Undo") == 0)
 		return sd_bus_reply_method_return(m, "t", (uint64_t)9);
-	if (strcmp(method, "Status") == 0)
-		return sd_bus_reply_method_return(
-			m, "s",
-			"{\"guarded\":true,\"summary\":\"guarding eth0 (native)\",\"generation\":7,"
-			"\"devices\":[{\"name\":\"eth0\",\"mode\":\"native\"}],\"warnings\":["
-			"\"look "
-			"\\u001b[31mhere\"]}");
-	if (strcmp(method, "Rules") == 0) {
-		sd_bus_message_read(m, "s", &a);
-		return sd_bus_reply_method_return(
-			m, "s",
-			*a ? "[]"
-			   : "[{\"service\":null,\"packets\":12,\"bytes\":480,\"text\":\"deny @x\","
-			     "\"file\":\"a.conf\",\"line\":3}]");
-	}
-	if (strcmp(method, "Stats") == 0)
-		return sd_bus_reply_method_return(m, "s",
-						  "{\"services\":[{\"name\":\"smtp\",\"packets\":{"
-						  "\"allow\":41}}],\"reasons\":{"
-						  "\"malformed\":7,\"deny\":0}}");
-	if (strcmp(method, "Why") == 0) {
-		bool users = false;
-		const char *key, *value;
-
-		sd_bus_message_enter_container(m, 'a', "{sv}");
-		while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
-			sd_bus_message_read(m, "s", &key);
-			if (strcmp(key, "user") == 0) {
-				sd_bus_message_read(m, "v", "s", &value);
-				users = strcmp(value, "anna") == 0;
-			} else {
-				sd_bus_message_skip(m, "v");
-			}
-			sd_bus_message_exit_container(m);
-		}
-		return sd_bus_reply_method_return(
-			m, "s",
-			users ? "[{\"address\":\"192.0.2.1\",\"service\":\"smtp\",\"port\":25,"
-				"\"verdict\":\"allow\"}]"
-			      : "[{\"verdict\":\"allow\"},{\"address\":\"192.0.2.1\",\"service\":"
-				"\"imap\",\"port\":143,\"verdict\":\"deny\",\"enforced\":true,"
-				"\"entry\":{"
-				"\"kind\":\"ban\",\"expires_in\":125}}]");
-	}
-	if (strcmp(method, "EntryAdd") == 0) {
-		_free_ char **services = NULL;
-
-		sd_bus_message_read(m, "sst", &a, &b, &us);
-		sd_bus_message_read_strv(m, &services);
-		sd_bus_message_read(m, "s", &user);
-		if (strcmp(a, "ban") != 0 || us != 5000000 || !services || !services[0] ||
-		    strcmp(services[0], "smtp") != 0 || !services[1] ||
-		    strcmp(services[1], "imap") != 0 || services[2] || strcmp(user, "anna") != 0)
-			return sd_bus_reply_method_errorf(m, MR_BUS_ERROR_ARGUMENT, "wrong call");
-		return sd_bus_reply_method_return(m, "st", "192.0.2.1", (uint64_t)4999999);
-	}
+	if (strcmp(method, "Rules") == 0)
+		return answer_rules(m);
+	if (strcmp(method, "Why") == 0)
+		return answer_why(m);
+	if (strcmp(method, "EntryAdd") == 0)
+		return answer_entry_add(m);
 	if (strcmp(method, "EntryDelete") == 0)
 		return sd_bus_reply_method_return(m, "");
 	if (strcmp(method, "EntryFlush") == 0)
 		return sd_bus_reply_method_return(m, "u", 3u);
-	if (strcmp(method, "Attach") == 0)
-		return sd_bus_reply_method_return(
-			m, "s", "[{\"name\":\"eth0\",\"mode\":\"none\",\"error\":\"taken\"}]");
 	if (strcmp(method, "Detach") == 0)
 		return sd_bus_reply_method_return(m, "u", 2u);
 	return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_UNKNOWN_METHOD, "no %s", method);
