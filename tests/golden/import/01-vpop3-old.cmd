@@ -1,0 +1,1 @@
+import vpop3 01-vpop3-old.txt

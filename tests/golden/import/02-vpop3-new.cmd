@@ -1,0 +1,1 @@
+import vpop3 02-vpop3-new.txt

@@ -1,0 +1,1 @@
+import imail relay.txt accept.txt kill.lst

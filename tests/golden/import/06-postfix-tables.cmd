@@ -1,0 +1,1 @@
+import postfix relay.cidr hash:client.txt

@@ -1,0 +1,1 @@
+import ispconfig restrictions.tsv users.tsv

@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# run-import.sh - `mailreeve import` against golden output, which `mailreeve check` must accept;
+# input that is none must be refused with its file and line; and whatever is done to a good file,
+# what is printed must stay a configuration.
+# Needs nothing but the build.  UPDATE=1 writes the .ok files anew: read the difference.
+set -u
+cd "$(dirname "$(readlink -f "$0")")/import" || exit 1
+mailreeve=${MAILREEVE:-../../../build/mailreeve}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export LC_ALL=C.UTF-8 NO_COLOR=1
+n=0
+
+result() { # RESULT NAME [LOG]
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		[ -z "${3:-}" ] || sed 's/^/# /' "$3"
+		echo "not ok $n - $2"
+	fi
+}
+
+# --- golden
+for c in *.cmd; do
+	name=${c%.cmd}
+	read -r -a args <"$c"
+	"$mailreeve" "${args[@]}" >"$work/out" 2>"$work/err"
+	rc=$?
+	[ -z "${UPDATE:-}" ] || cp "$work/out" "$name.ok"
+	{ [ $rc = 0 ] && diff -u "$name.ok" "$work/out"; } >"$work/diff" 2>&1
+	result $? "$name" "$work/diff"
+	cp kill.lst accept.txt "$work"
+	"$mailreeve" check -c "$work/out" >"$work/log" 2>&1
+	result $? "$name: check accepts it" "$work/log"
+done
+
+# refuse REGEX WHAT FILE: exit status 2, the message, nothing on standard output
+refuse() {
+	timeout 20 "$mailreeve" import "$2" "$3" >"$work/out" 2>"$work/err" </dev/null
+	[ $? = 2 ] && grep -Eq -- "$1" "$work/err" && [ ! -s "$work/out" ] &&
+		! LC_ALL=C grep -q $'[\001-\010\013-\037]' "$work/err"
+	result $? "import $2 $(basename "$3") is refused: $1" "$work/err"
+}
+# text NAME FORMAT: a file
+text() {
+	# shellcheck disable=SC2059 # escapes on purpose
+	printf "$2" >"$work/$1"
+}
+text nul 'ALLOW 192.0.2.1\nALLOW 192\0.0.2.2\n'
+text escape '192.0.2.1\n\033]0;x\a\n'
+text utf16 '\377\376A\0L\0'
+text latin1 '192.0.2.0 255.255.255.0 fr\344nz\n'
+text address '# x\n!300.1.2.3\n'
+text empty '\n!\n'
+text bar '1|2|192.0.2.1|33|0||\n'
+text header '[Fax]\nALLOW 192.0.2.1\n'
+text mask '192.0.2.1 255.0.0\n'
+text kill.lst '@ok.example\n@*\n'
+text accept.txt '\n\n*.example\n'
+text main 'a = b\nnothing here\n'
+text cidr '192.0.2.0/24 OK\n192.0.2.0/33 OK\n'
+text endif '192.0.2.0/24 OK\nendif\n'
+text noaction 'example.com\n'
+text bomb 'a=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\nb=$a$a$a$a$a$a$a$a\nc=$b$b$b$b$b$b$b$b\nd=$c$c$c$c$c$c$c$c$c\nmynetworks=$d$d$d$d$d$d\n'
+text loop 'mynetworks = $mynetworks $a\na = $a $mynetworks\n'
+text nosql 'hello\n'
+text string "INSERT INTO mail_user_ip_restriction VALUES (1,2,'x\n"
+text columns "INSERT INTO mail_user_ip_restriction VALUES\n (1,2,'192.0.2.1','w');\n"
+text user "INSERT INTO mail_user VALUES (1,'a@example.com');\n"
+text mode "INSERT INTO mail_user_ip_restriction VALUES (1,2,'192.0.2.1','x','');\n"
+text tabs 'login\tip\tmode\nfred\t192.0.2.1\n'
+text comment '/* never ends\n'
+refuse 'nul:2: error: no text: byte 0x00' vpop3 "$work/nul"
+refuse 'escape:2: error: no text: byte 0x1b' imail "$work/escape"
+refuse 'utf16:1: error: this is UTF-16.*iconv' vpop3 "$work/utf16"
+refuse 'latin1:1: error: this is not UTF-8.*iconv' vpop3 "$work/latin1"
+refuse 'address:2: error: an address was expected, not "300' vpop3 "$work/address"
+refuse 'empty:2: error: no address' vpop3 "$work/empty"
+refuse 'bar:1: error: an address was expected' vpop3 "$work/bar"
+refuse 'header:1: error: no service of VPOP3' vpop3 "$work/header"
+refuse 'mask:1: error: an address' imail "$work/mask"
+refuse 'kill.lst:2: error: a \* stands only' imail "$work/kill.lst"
+refuse 'accept.txt:3: error: a \* is for the kill file' imail "$work/accept.txt"
+refuse 'main:2: error: "name = value" was expected' postfix "$work/main"
+refuse 'cidr:2: error: a network was expected' postfix "cidr:$work/cidr"
+refuse 'endif:2: error: endif without if' postfix "$work/endif"
+refuse 'noaction:1: error: no action behind' postfix "hash:$work/noaction"
+refuse 'bomb:5: error: mynetworks: more than' postfix "$work/bomb"
+refuse 'nosql:1: error: neither a dump' ispconfig "$work/nosql"
+refuse 'string:[12]: error: a string without end' ispconfig "$work/string"
+refuse 'columns:2: error: as many values' ispconfig "$work/columns"
+refuse 'user:1: error: the columns of this table' ispconfig "$work/user"
+refuse 'mode:1: error: mode is w' ispconfig "$work/mode"
+refuse 'tabs:2: error: 3 columns were expected, not 2' ispconfig "$work/tabs"
+refuse 'comment:[12]: error: a comment without end' ispconfig "$work/comment"
+refuse 'none: error: No such file' postfix "$work/none"
+refuse ': error: .*directory' vpop3 "$work"
+refuse 'zero: error: not a file' vpop3 /dev/zero
+refuse "import: 'exchange' is not vpop3" exchange "$work/nul"
+timeout 20 "$mailreeve" import postfix "$work/loop" >"$work/out" 2>"$work/err"
+rc=$?
+[ $rc = 0 ] || [ $rc = 2 ]
+result $? "variables that name each other end" "$work/err"
+"$mailreeve" import vpop3 - <01-vpop3-old.txt 2>&1 | cmp - 01-vpop3-old.ok >"$work/log" 2>&1
+result $? "standard input" "$work/log"
+
+# --- what another server meant, asked of the policy
+# answer STATUS CONFIG ARGUMENT...: of why
+answer() {
+	local want=$1 conf=$2
+	shift 2
+	"$mailreeve" why -c "$conf" "$@" >"$work/log" 2>&1
+	[ $? = "$want" ]
+	result $? "$conf: why $* -> $want" "$work/log"
+}
+answer 1 01-vpop3-old.ok 192.168.0.1 smtp
+answer 0 01-vpop3-old.ok 192.168.9.1 pop3s
+answer 0 01-vpop3-old.ok 203.0.113.9 imap --user fred
+answer 1 02-vpop3-new.ok 203.0.113.9 imap
+answer 0 05-postfix.ok 203.0.113.7 smtp
+answer 0 05-postfix.ok 10.8.3.4 smtp
+
+# --- mutants: lines cut, doubled, mixed up, and odd bytes; never a crash, never half a configuration
+mutate() { # FILE SEED
+	awk -v seed="$2" 'BEGIN { srand(seed); odd = "{}\";#\\|/!:,$()'"'"'*@ \t." }
+	{
+		if (rand() > .12) {
+			print
+			next
+		}
+		x = rand()
+		if (x < .05) next
+		if (x < .10) print
+		k = int(rand() * length($0)) + 1
+		if (x < .20) $0 = substr($0, 1, k)
+		else if (x < .40) $0 = substr($0, 1, k) substr(odd, int(rand() * length(odd)) + 1, 1) \
+			substr($0, k + 1)
+		else if (x < .50) $0 = substr($0, k)
+		else if (x < .55) $0 = $0 sprintf("%c", 128 + int(rand() * 128))
+		print
+	}' "$1"
+}
+good=0 bad=0 broken=0
+mkdir "$work/m"
+cp -- *.txt *.cf *.cidr *.lst *.DAT *.sql *.tsv "$work/m"
+for seed in $(seq "${MUTANTS:-15}"); do
+	for c in *.cmd; do
+		read -r -a args <"$c"
+		for f in "${args[@]:2}"; do mutate "${f#*:}" "$seed" >"$work/m/${f#*:}"; done
+		(cd "$work/m" && timeout 20 "$OLDPWD/$mailreeve" "${args[@]}" >"$work/out" 2>"$work/err")
+		case $? in
+		0)
+			if "$mailreeve" check -c "$work/out" >"$work/log" 2>&1; then
+				good=$((good + 1))
+			else
+				broken=$((broken + 1))
+				cat "$work/log" >>"$work/broken"
+			fi
+			;;
+		2) bad=$((bad + 1)) && [ ! -s "$work/out" ] || broken=$((broken + 1)) ;;
+		*)
+			broken=$((broken + 1))
+			cat "$work/err" >>"$work/broken"
+			;;
+		esac
+	done
+done
+touch "$work/broken"
+[ $broken = 0 ] && [ $good -gt 0 ] && [ $bad -gt 0 ]
+result $? "mutants: $good printed and accepted, $bad refused, $broken neither" "$work/broken"
+echo "1..$n"
