@@ -8,33 +8,27 @@
  * of the worst case.  After each apply frames from the new list are sent over the device: not one
  * may arrive.  Called by bench.c; messages on standard error.
  */
-#include "_bench.h"
+#include "_daemon.h"
 
-#include <fcntl.h>
 #include <mailreeve/kernel.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define PREFIXES     1000000
 #define CHECK_FRAMES 1000 /* sent after each apply */
-#define START_MS     10000 /* the daemon must answer by then */
 #define LISTS	     2
 
 struct apply {
 	struct bench *b;
 	struct bench_list list[LISTS];
-	struct bench_wire wire; /* the daemon's */
-	char dir[96], command[256], daemon[256];
-	pid_t pid;
+	struct bench_daemon daemon;
 	double own[BENCH_ROUNDS_MAX], nft[BENCH_ROUNDS_MAX], ipset[BENCH_ROUNDS_MAX],
 		split[BENCH_ROUNDS_MAX];
 };
 
 static int write_config(struct apply *a, int list)
 {
-	char path[128], config[512], which[128] = "";
+	char config[512], which[128] = "";
 
 	if (list >= 0)
 		snprintf(which, sizeof(which),
@@ -43,82 +37,7 @@ static int write_config(struct apply *a, int list)
 		 "interface r0;\n%sservice smtp { allow any; }\n"
 		 "service submission { allow permitted; }\nservice imap { allow any; }\n",
 		 which);
-	snprintf(path, sizeof(path), "%s/mailreeve.conf", a->dir);
-	return mr_write_file(path, config, strlen(config), 0644);
-}
-
-/* --- the daemon ------------------------------------------------------------------------------- */
-
-static int command(struct apply *a, const char *verb, struct mr_error *e)
-{
-	char run[128];
-
-	snprintf(run, sizeof(run), "%s/run", a->dir);
-	return BENCH_RUN(a->wire.ns, NULL, 0, e, a->command, "--runtime-dir", run, verb);
-}
-
-static _Noreturn void exec_daemon(struct apply *a)
-{
-	char conf[128], run[128], state[128], pins[128], log[128];
-	int fd;
-
-	snprintf(conf, sizeof(conf), "%s/mailreeve.conf", a->dir);
-	snprintf(run, sizeof(run), "%s/run", a->dir);
-	snprintf(state, sizeof(state), "%s/state", a->dir);
-	snprintf(pins, sizeof(pins), "%s/pins", a->dir);
-	snprintf(log, sizeof(log), "%s/log", a->dir);
-	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd >= 0 && bench_ns_enter(a->wire.ns) == 0 && dup2(fd, 1) == 1 && dup2(fd, 2) == 2)
-		execl(a->daemon, a->daemon, "-c", conf, "--runtime-dir", run, "--state-dir", state,
-		      "--pin-dir", pins, (char *)NULL);
-	_exit(127);
-}
-
-static void print_log(struct apply *a)
-{
-	char path[128];
-	_free_ char *text = NULL;
-	size_t len;
-
-	snprintf(path, sizeof(path), "%s/log", a->dir);
-	if (mr_read_file(path, 1 << 20, &text, &len) == 0)
-		fprintf(stderr, "%s", len > 2000 ? text + len - 2000 : text);
-}
-
-static int start(struct apply *a)
-{
-	struct mr_error e = { "" };
-	double from = bench_now_ms();
-	int r;
-
-	a->pid = fork();
-	if (a->pid == 0)
-		exec_daemon(a);
-	if (a->pid < 0)
-		return -errno;
-	do {
-		usleep(20000);
-		r = command(a, "status", &e);
-		if (waitpid(a->pid, NULL, WNOHANG) == a->pid) {
-			a->pid = 0;
-			r = -ECHILD;
-			break;
-		}
-	} while (r < 0 && bench_now_ms() - from < START_MS);
-	if (r < 0) {
-		fprintf(stderr, "bench: the daemon does not start: %s\n", e.text);
-		print_log(a);
-	}
-	return r;
-}
-
-static void stop(struct apply *a)
-{
-	if (a->pid <= 0)
-		return;
-	kill(a->pid, SIGTERM);
-	waitpid(a->pid, NULL, 0);
-	a->pid = 0;
+	return bench_daemon_config(&a->daemon, config);
 }
 
 /* Frames from a list: all refused, or (list -1) all let through. */
@@ -130,11 +49,11 @@ static int enforced(struct apply *a, int list)
 
 	r = bench_pool_from_list(a->b, &a->list[list < 0 ? 0 : list]);
 	if (r == 0)
-		r = bench_wire_arrived(&a->wire, &before);
+		r = bench_wire_arrived(&a->daemon.wire, &before);
 	if (r == 0)
-		r = bench_send(a->b, &a->wire, false, CHECK_FRAMES, &ns);
+		r = bench_send(a->b, &a->daemon.wire, false, CHECK_FRAMES, &ns);
 	if (r == 0)
-		r = bench_wire_arrived(&a->wire, &after);
+		r = bench_wire_arrived(&a->daemon.wire, &after);
 	if (r == 0 && after - before != want) {
 		fprintf(stderr, "bench: after apply, of %d frames %llu passed, not %llu\n",
 			CHECK_FRAMES, (unsigned long long)(after - before),
@@ -153,11 +72,11 @@ static int timed_apply(struct apply *a, int list, double *ms)
 	if (r < 0)
 		return r;
 	from = bench_now_ms();
-	r = command(a, "apply", &e);
+	r = bench_daemon_command(&a->daemon, "apply", &e);
 	*ms = bench_now_ms() - from;
 	if (r < 0) {
 		fprintf(stderr, "bench: %s\n", e.text);
-		print_log(a);
+		bench_daemon_log(&a->daemon);
 	}
 	return r < 0 ? r : enforced(a, list);
 }
@@ -171,7 +90,7 @@ static int timed_nft(struct apply *a, int ns, int list, double *ms)
 	double from;
 	int r;
 
-	snprintf(path, sizeof(path), "%s/list%d.nft", a->dir, list);
+	snprintf(path, sizeof(path), "%s/list%d.nft", a->daemon.dir, list);
 	from = bench_now_ms();
 	r = BENCH_RUN(ns, NULL, 0, &e, "nft", "-f", path);
 	*ms = bench_now_ms() - from;
@@ -189,7 +108,8 @@ static int timed_ipset(struct apply *a, int ns, int list, bool split, double *ms
 	double from;
 	int r;
 
-	snprintf(path, sizeof(path), "%s/list%d.%s", a->dir, list, split ? "split" : "ipset");
+	snprintf(path, sizeof(path), "%s/list%d.%s", a->daemon.dir, list,
+		 split ? "split" : "ipset");
 	from = bench_now_ms();
 	r = BENCH_RUN(ns, NULL, 0, &e, "ipset", "-file", path, "restore");
 	*ms = bench_now_ms() - from;
@@ -202,29 +122,15 @@ static int timed_ipset(struct apply *a, int ns, int list, bool split, double *ms
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-static double peak_mib(pid_t pid)
-{
-	char path[64], line[256];
-	unsigned long kib = 0;
-	_fclose_ FILE *f = NULL;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmHWM: %lu kB", &kib) == 1)
-			break;
-	return (double)kib / 1024;
-}
-
 static void memory(struct apply *a)
 {
 	_cleanup_(mr_kernel_freep) struct mr_kernel *k = NULL;
 	uint64_t bytes[MR_SLOTS] = { 0 };
 	struct mr_error e = { "" };
 	char pins[128];
-	double peak = peak_mib(a->pid);
+	double peak = bench_daemon_peak_mib(&a->daemon);
 
-	snprintf(pins, sizeof(pins), "%s/pins", a->dir);
+	snprintf(pins, sizeof(pins), "%s/pins", a->daemon.dir);
 	if (mr_kernel_open_pins(pins, &k, &e) == 0)
 		mr_generation_memory(k, bytes);
 	printf("  daemon's peak memory %.0f MiB; kernel memory of the two generations %.1f and "
@@ -245,10 +151,9 @@ static int prepare(struct apply *a, struct mr_error *e)
 	char path[160];
 	int r;
 
-	snprintf(a->dir, sizeof(a->dir), "%s/apply", b->dir);
-	snprintf(a->command, sizeof(a->command), "%s/mailreeve", b->build);
-	snprintf(a->daemon, sizeof(a->daemon), "%s/mailreeved", b->build);
-	r = mr_mkdirs(a->dir, 0755);
+	r = bench_daemon_new(b, "apply", 0, &a->daemon, e);
+	if (r < 0)
+		return r;
 	for (int i = 0; r == 0 && i < LISTS; i++) {
 		static const struct {
 			enum bench_format format;
@@ -260,13 +165,14 @@ static int prepare(struct apply *a, struct mr_error *e)
 
 		r = bench_list_make(BENCH_MIXED, PREFIXES, b->seed + (uint64_t)i, &a->list[i]);
 		for (size_t k = 0; r == 0 && k < MR_ARRAY_SIZE(file); k++) {
-			snprintf(path, sizeof(path), "%s/list%d.%s", a->dir, i, file[k].suffix);
+			snprintf(path, sizeof(path), "%s/list%d.%s", a->daemon.dir, i,
+				 file[k].suffix);
 			r = bench_list_write(&a->list[i], file[k].format, path);
 		}
 	}
 	if (r < 0)
-		return mr_error(e, r, "%s: %s", a->dir, strerror(-r));
-	return bench_wire_new(b, 0, &a->wire, e);
+		return mr_error(e, r, "%s: %s", a->daemon.dir, strerror(-r));
+	return 0;
 }
 
 static int others(struct apply *a)
@@ -287,7 +193,7 @@ static int others(struct apply *a)
 			r = timed_ipset(a, w.ns, (int)(i % LISTS), false, &a->ipset[i]);
 		if (r == 0)
 			r = timed_ipset(a, w.ns, (int)(i % LISTS), true, &a->split[i]);
-		if (r == 0 && a->pid > 0)
+		if (r == 0 && a->daemon.pid > 0)
 			r = timed_apply(a, (int)(i % LISTS), &a->own[i]);
 	}
 	bench_wire_clear(b, &w, 1);
@@ -297,7 +203,7 @@ static int others(struct apply *a)
 static void report(struct apply *a)
 {
 	struct bench *b = a->b;
-	double own = a->pid > 0 ? bench_median(a->own, b->rounds) : 0;
+	double own = a->daemon.pid > 0 ? bench_median(a->own, b->rounds) : 0;
 	double nft = bench_median(a->nft, b->rounds), ipset = bench_median(a->ipset, b->rounds);
 	double split = bench_median(a->split, b->rounds), best = split < ipset ? split : ipset;
 
@@ -316,7 +222,7 @@ static void report(struct apply *a)
 
 int bench_apply(struct bench *b)
 {
-	struct apply a = { .b = b, .wire.ns = -EBADF };
+	struct apply a = { .b = b, .daemon.wire.ns = -EBADF };
 	struct mr_error e = { "" };
 	cpu_set_t pinned;
 	int r;
@@ -331,10 +237,10 @@ int bench_apply(struct bench *b)
 		fprintf(stderr, "bench: %s\n", e.text);
 	if (r == 0)
 		r = write_config(&a, -1);
-	if (r == 0 && access(a.daemon, X_OK) < 0) {
+	if (r == 0 && access(a.daemon.path, X_OK) < 0) {
 		bench_bar_missing(b, "apply", "build/mailreeved is not built");
 	} else if (r == 0) {
-		r = start(&a);
+		r = bench_daemon_start(&a.daemon);
 		if (r == 0)
 			r = enforced(&a, -1);
 	}
@@ -344,9 +250,7 @@ int bench_apply(struct bench *b)
 		report(&a);
 	else
 		bench_bar_missing(b, "apply", "the measurement failed");
-	stop(&a);
-	if (a.wire.ns >= 0)
-		bench_wire_clear(b, &a.wire, 0);
+	bench_daemon_clear(&a.daemon);
 	for (int i = 0; i < LISTS; i++)
 		bench_list_clear(&a.list[i]);
 	sched_setaffinity(0, sizeof(pinned), &pinned);

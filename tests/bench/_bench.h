@@ -4,7 +4,7 @@
  *
  * bench.c parses arguments and calls the parts; _lists.c makes the lists, _net.c the network
  * namespaces, _gen.c the traffic, _sides.c and _mailreeve.c what is measured, _drop.c, _pass.c and
- * _apply.c measure, _report.c judges and prints.  All state hangs off struct bench.
+ * _apply.c, _learn.c measure, _report.c judges and prints.  All state hangs off struct bench.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -59,6 +59,7 @@ struct bench {
 	bool quick;
 	const char *list; /* only lists whose name begins so; NULL: all */
 	bool own; /* only floor and mailreeve */
+	bool no_others; /* leave out fail2ban and postfwd */
 	unsigned int rounds;
 	uint32_t frames; /* in one measurement */
 	uint64_t seed;
@@ -157,6 +158,7 @@ void bench_filter_clear(struct bench_filter *f);
 int bench_drop(struct bench *b);
 int bench_pass(struct bench *b);
 int bench_apply(struct bench *b);
+int bench_learn(struct bench *b);
 
 /* --- report ----------------------------------------------------------------------------------- */
 

@@ -27,11 +27,12 @@ static const struct {
 	{ "drop", bench_drop },
 	{ "pass", bench_pass },
 	{ "apply", bench_apply },
+	{ "learn", bench_learn },
 };
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: bench [--quick] [--only drop|pass|apply] [--list NAME] "
+	fprintf(stderr, "usage: bench [--quick] [--only PART] [--no-others] [--list NAME] "
 			"[--own] [--seed N] [--build DIR] [--json FILE]\n");
 	return 2;
 }
@@ -109,10 +110,15 @@ static int set_up(struct bench *b, struct mr_error *e)
 static int parse(int argc, char **argv, struct bench *b, const char **only, const char **json)
 {
 	static const struct option options[] = {
-		{ "quick", no_argument, NULL, 'q' },	   { "only", required_argument, NULL, 'o' },
-		{ "seed", required_argument, NULL, 's' },  { "json", required_argument, NULL, 'j' },
-		{ "build", required_argument, NULL, 'b' }, { "list", required_argument, NULL, 'l' },
-		{ "own", no_argument, NULL, 'm' },	   { NULL, 0, NULL, 0 },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "json", required_argument, NULL, 'j' },
+		{ "build", required_argument, NULL, 'b' },
+		{ "list", required_argument, NULL, 'l' },
+		{ "own", no_argument, NULL, 'm' },
+		{ "no-others", no_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -131,6 +137,8 @@ static int parse(int argc, char **argv, struct bench *b, const char **only, cons
 			b->list = optarg;
 		else if (c == 'm')
 			b->own = true;
+		else if (c == 'n')
+			b->no_others = true;
 		else
 			return -EINVAL;
 	}
