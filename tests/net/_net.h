@@ -38,6 +38,11 @@ size_t frame_l4(const uint8_t *ip);
 /* What an IP packet answers to `s`: "open" (SYN-ACK), "reset", or NULL: something else. */
 const char *frame_answers(const uint8_t *ip, size_t len, const struct syn *s);
 
+struct sockaddr_ll;
+/* A packet socket on a device, and the address of a peer with this MAC (NULL: none). */
+int packet_socket(const char *dev, struct sockaddr_ll *to, const char *mac);
+int send_ip(int fd, struct sockaddr_ll *to, const uint8_t *ip, size_t len);
+
 int cmd_serve(int argc, char **argv);
 int cmd_connect(int argc, char **argv);
 int cmd_hold(int argc, char **argv);
@@ -49,5 +54,6 @@ int cmd_tun(int argc, char **argv);
 int cmd_pass(int argc, char **argv);
 int cmd_garbage(int argc, char **argv);
 int cmd_expires(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 
 #endif

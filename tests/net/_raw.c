@@ -130,7 +130,7 @@ const char *frame_answers(const uint8_t *ip, size_t len, const struct syn *s)
 											  : NULL;
 }
 
-static int packet_socket(const char *dev, struct sockaddr_ll *to, const char *mac)
+int packet_socket(const char *dev, struct sockaddr_ll *to, const char *mac)
 {
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL)), big = 64 << 20;
 	unsigned int m[6] = { 0 };
@@ -154,7 +154,7 @@ static int packet_socket(const char *dev, struct sockaddr_ll *to, const char *ma
 	return fd;
 }
 
-static int send_ip(int fd, struct sockaddr_ll *to, const uint8_t *ip, size_t len)
+int send_ip(int fd, struct sockaddr_ll *to, const uint8_t *ip, size_t len)
 {
 	to->sll_protocol = htons(ip[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 	while (sendto(fd, ip, len, 0, (struct sockaddr *)to, sizeof(*to)) < 0) {

@@ -63,6 +63,8 @@ static const struct {
 	{ "tun", cmd_tun, "DEV SRC DST PORT               one SYN into a tun device" },
 	{ "pass", cmd_pass, "DEV                          an XDP program that passes everything" },
 	{ "garbage", cmd_garbage, "SOCKET random|silent|huge|auth|never-read" },
+	{ "learn", cmd_learn,
+	  "DEV DSTMAC DST PORT LOG LINES_A_SECOND N   from a login's line to its SYN-ACK, us" },
 	{ "expires", cmd_expires, "MAP ADDR                 expiry of an entry, boot nanoseconds" },
 };
 
