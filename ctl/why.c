@@ -79,12 +79,30 @@ static enum mr_exit why_answer(const json_t *list, bool json)
 			mr_term_json(why);
 		else
 			why_print(why);
-		if (strcmp(mr_term_string(why, "verdict"), "allow") != 0)
+		if (!mr_why_allows(why))
 			status = MR_EXIT_NO;
 	}
 	if (!json && json_array_size(list) == 0)
 		puts("the file names no service: nothing is filtered");
 	return status;
+}
+
+/* As the daemon does: a list that cannot be read is empty, and that is said. */
+static enum mr_exit why_lists(const struct mr_policy *p, struct mr_relay_lists **out)
+{
+	_cleanup_(mr_relay_lists_freep) struct mr_relay_lists *lists = NULL;
+	struct mr_error e;
+
+	if (mr_relay_lists_new(p, &lists) < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	for (int k = 0; k < (int)MR_ARRAY_SIZE(lists->file); k++) {
+		const char *path = mr_relay_path(p, (enum mr_names_kind)k);
+
+		if (path && mr_names_read(path, (enum mr_names_kind)k, &lists->file[k], &e) < 0)
+			(void)mr_ctl_fail(MR_EXIT_DONE, "%s; taken as empty", e.text);
+	}
+	*out = MR_TAKE_PTR(lists);
+	return MR_EXIT_DONE;
 }
 
 static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *address,
@@ -93,9 +111,12 @@ static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *add
 	const struct options *o = ctl->options;
 	_cleanup_(mr_policy_freep) struct mr_policy *policy = NULL;
 	_cleanup_(mr_host_freep) struct mr_host *host = NULL;
+	_cleanup_(mr_relay_lists_freep) struct mr_relay_lists *lists = NULL;
 	struct mr_why_query q = { .address = *address,
 				  .to = to,
 				  .user = o->user,
+				  .sender = o->sender,
+				  .recipient = o->recipient,
 				  .permitted = o->permitted,
 				  .banned = o->banned };
 	_json_ json_t *list = NULL;
@@ -105,9 +126,12 @@ static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *add
 	status = mr_policy_host(&host);
 	if (status == MR_EXIT_DONE)
 		status = mr_policy_read(o->config, host, &policy);
+	if (status == MR_EXIT_DONE && (o->sender || o->recipient))
+		status = why_lists(policy, &lists);
 	if (status != MR_EXIT_DONE)
 		return status;
 	q.policy = policy;
+	q.lists = lists;
 	q.host = host;
 	if (mr_why_ask(&q, ctl->args[1], &list, &e) < 0)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s", e.text);
@@ -193,7 +217,9 @@ const struct mr_command mr_ctl_why = {
 		"matched, the permit or ban and what is left of it, and what only a login\n"
 		"would still be asked.  Without a service every service of the file is\n"
 		"asked.  In shadow mode the verdict is the policy's and is not enforced.\n"
-		"Exit status 0: allowed, 1: not allowed by every service that was asked.",
+		"With a user, what the rules say of that login; with a sender or a recipient,\n"
+		"what Postfix is answered when it asks for such a mail.\n"
+		"Exit status 0: allowed, 1: somebody who was asked says no.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.min_args = 1,

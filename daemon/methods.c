@@ -265,6 +265,9 @@ static int method_why(sd_bus_message *msg, void *userdata, sd_bus_error *error)
 	q.host = m->active->host;
 	q.service_id = m->active->service_id;
 	q.user = ask.user && *ask.user ? ask.user : NULL;
+	q.sender = ask.sender;
+	q.recipient = ask.recipient;
+	q.lists = mr_policyd_lists(m);
 	q.permitted = ask.permitted;
 	q.banned = ask.banned;
 	why_entries(m, &q);

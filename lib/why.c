@@ -10,6 +10,7 @@
  * the packet no service's: "service" is null then, as for a port that is none, and
  * "other_destination" names the service that was asked.
  */
+#include <mailreeve/login.h>
 #include <mailreeve/nearest.h>
 #include <mailreeve/report.h>
 #include <mailreeve/why.h>
@@ -92,29 +93,20 @@ static json_t *why_strings(const char *const *list, size_t n)
 	return a;
 }
 
-static bool why_listed(const struct mr_rule *r, const char *user)
-{
-	for (size_t i = 0; i < r->n_users; i++)
-		if (strcmp(r->users[i], user) == 0)
-			return true;
-	return false;
-}
-
 struct login {
 	const struct mr_why_query *q;
-	const char *user; /* NULL: whoever is let in first */
 	bool permitted, banned;
 	json_t *names; /* domains of the `allow name` rules that stand before the decision */
 	json_t *passed_over; /* rules that only the login layer asks */
 };
 
 /*
- * Reads one list as the login layer does.  Client names are not known here: a `name` rule is noted
- * and read past.  With a user, `users` decides; without one, `allow … users` ends the reading.
- * Returns the rule that decides or NULL; *allow is its answer.
+ * Reads one list for whoever is let in first.  Client names are not known here: a `name` rule is
+ * noted and read past; `allow … users` ends the reading.  *allow is the answer of the rule that
+ * decides.
  */
-static const struct mr_rule *why_login_rules(struct login *l, const struct mr_rule *rules, size_t n,
-					     const struct mr_service *s, bool *allow)
+static void why_login_rules(struct login *l, const struct mr_rule *rules, size_t n,
+			    const struct mr_service *s, bool *allow)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct mr_rule *r = &rules[i];
@@ -129,13 +121,11 @@ static const struct mr_rule *why_login_rules(struct login *l, const struct mr_ru
 		}
 		if (r->action != MR_ALLOW && (named || r->users)) {
 			json_array_append_new(l->passed_over, why_rule(l->q->policy, r, s));
-			if (named || !l->user || !why_listed(r, l->user))
-				continue;
+			continue;
 		}
-		*allow = r->action == MR_ALLOW && (!r->users || !l->user || why_listed(r, l->user));
-		return r;
+		*allow = r->action == MR_ALLOW;
+		return;
 	}
-	return NULL;
 }
 
 /* What an address meets that no rule held: as the packet layer has it. */
@@ -148,53 +138,48 @@ static bool why_default(const struct mr_service *s)
 	return s->has_default ? s->default_allow : !written;
 }
 
-/* The service's list and then `global`; *by is the rule that decided, *of its service. */
-static bool why_login_read(struct login *l, const struct mr_service *s, const struct mr_rule **by,
-			   const struct mr_service **of)
+/* The service's list and then `global`. */
+static bool why_login_read(struct login *l, const struct mr_service *s)
 {
 	const struct mr_policy *p = l->q->policy;
-	const struct mr_rule *global;
 	bool allow = why_default(s);
 
-	*of = s;
-	*by = why_login_rules(l, s->rules, s->n_rules, s, &allow);
-	if (!allow || s->noglobal)
-		return allow;
-	global = why_login_rules(l, p->global, p->n_global, NULL, &allow);
-	if (!allow) {
-		*by = global;
-		*of = NULL;
-	}
+	why_login_rules(l, s->rules, s->n_rules, s, &allow);
+	if (allow && !s->noglobal)
+		why_login_rules(l, p->global, p->n_global, NULL, &allow);
 	return allow;
 }
 
 static json_t *why_login_user(const struct mr_why_query *q, const struct mr_service *s,
 			      bool permitted, bool banned)
 {
-	struct login l = { q, q->user, permitted, banned, json_array(), json_array() };
-	const struct mr_service *of;
-	const struct mr_rule *by;
-	bool allow;
+	struct mr_login_query l = { .policy = q->policy,
+				    .host = q->host,
+				    .service = s,
+				    .address = q->address,
+				    .user = q->user,
+				    .permitted = permitted,
+				    .banned = banned };
+	struct mr_login_answer a;
+	bool global;
 
-	allow = why_login_read(&l, s, &by, &of);
-	json_decref(l.names);
-	json_decref(l.passed_over);
+	mr_login(&l, &a);
+	global = a.global_rule && mr_login_by(&a) == a.global_rule;
 	return json_pack("{s:o,s:s,s:o}", "name", mr_report_text(q->user), "verdict",
-			 allow ? "allow" : "deny", "rule", why_rule(q->policy, by, of));
+			 a.action == MR_ALLOW ? "allow" : "deny", "rule",
+			 why_rule(q->policy, mr_login_by(&a), global ? NULL : s));
 }
 
 /* {"users","names","noauth",…}: what a login would still be asked where the packet passes. */
 static json_t *why_login(const struct mr_why_query *q, const struct mr_service *s,
 			 const struct mr_match *m, bool permitted, bool banned)
 {
-	struct login l = { q, NULL, permitted, banned, json_array(), json_array() };
+	struct login l = { q, permitted, banned, json_array(), json_array() };
 	bool named = m->rule && m->rule->source.kind == MR_SOURCE_NAME, allow;
 	const struct mr_rule *limits = m->rule && m->rule->users ? m->rule : m->global_rule;
-	const struct mr_service *of;
-	const struct mr_rule *by;
 	json_t *o;
 
-	allow = why_login_read(&l, s, &by, &of);
+	allow = why_login_read(&l, s);
 	o = json_pack("{s:o,s:o,s:b}", "users",
 		      limits ? why_strings(limits->users, limits->n_users) : json_null(), "names",
 		      named ? json_incref(l.names) : json_null(), "noauth",
@@ -213,6 +198,71 @@ static json_t *why_login(const struct mr_why_query *q, const struct mr_service *
 static json_t *why_no_login(void)
 {
 	return json_pack("{s:n,s:n,s:b}", "users", "names", "noauth", 0);
+}
+
+/* --- what Postfix would be answered ----------------------------------------------------------- */
+
+static json_t *why_answer(const struct mr_relay_answer *a)
+{
+	static const char *const words[] = {
+		[MR_RELAY_DUNNO] = "dunno",
+		[MR_RELAY_OK] = "ok",
+		[MR_RELAY_REFUSE] = "refuse",
+		[MR_RELAY_PREPEND] = "prepend",
+	};
+
+	return json_pack("{s:s,s:o,s:o,s:b}", "verdict", words[a->kind], "text",
+			 *a->text ? mr_report_text(a->text) : json_null(), "reason",
+			 *a->reason ? mr_report_text(a->reason) : json_null(), "shadow", a->shadow);
+}
+
+/* Both questions of one recipient: may the client talk, may it relay. */
+static void why_relay(const struct mr_why_query *q, const struct mr_service *s, bool permitted,
+		      bool banned, json_t *out)
+{
+	struct mr_relay_query r = { .lists = q->lists,
+				    .sender = q->sender ?: "",
+				    .recipient = q->recipient ?: "",
+				    .message = true };
+	struct mr_relay_answer a;
+
+	if (!q->lists || (!q->sender && !q->recipient) || s->family != MR_FAMILY_SMTP)
+		return;
+	r.login = (struct mr_login_query){ .policy = q->policy,
+					   .host = q->host,
+					   .service = s,
+					   .address = q->address,
+					   .user = q->user,
+					   .permitted = permitted,
+					   .banned = banned };
+	mr_relay(&r, &a);
+	json_object_set_new(out, "access", why_answer(&a));
+	r.relay = true;
+	mr_relay(&r, &a);
+	json_object_set_new(out, "relay", why_answer(&a));
+	json_object_set_new(json_object_get(out, "relay"), "may_relay", json_boolean(a.may_relay));
+}
+
+bool mr_why_allows(const json_t *why)
+{
+	static const char *const answers[] = { "access", "relay" };
+	const json_t *user = json_object_get(json_object_get(why, "login"), "user");
+	const char *verdict = json_string_value(json_object_get(why, "verdict"));
+
+	if (!verdict || strcmp(verdict, "allow") != 0)
+		return false;
+	verdict = json_string_value(json_object_get(user, "verdict"));
+	if (verdict && strcmp(verdict, "allow") != 0)
+		return false;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(answers); i++) {
+		const json_t *a = json_object_get(why, answers[i]);
+
+		verdict = json_string_value(json_object_get(a, "verdict"));
+		if (json_is_true(json_object_get(a, "shadow")) ||
+		    (verdict && strcmp(verdict, "refuse") == 0))
+			return false;
+	}
+	return true;
 }
 
 /* --- one service ------------------------------------------------------------------------------ */
@@ -257,6 +307,7 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 	char text[MR_ADDR_TEXT];
 	enum mr_action action;
 	struct mr_match m;
+	json_t *o;
 
 	*allowed = true;
 	if (!s || !why_for_us(s, q->to))
@@ -267,15 +318,16 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 	action = MR_OUTCOME_ACTION(m.outcome);
 	decided = m.global_rule && m.global_rule->action != MR_ALLOW ? m.global_rule : m.rule;
 	*allowed = action == MR_ALLOW;
-	return json_pack("{s:s,s:o,s:i,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:s}", "address",
-			 mr_addr_text(&q->address, text), "service", mr_report_text(s->name),
-			 "port", (int)port, "layer", "packet", "verdict", verdicts[action],
-			 "enforced", s->mode == MR_MODE_ENFORCE, "rule",
-			 why_rule(q->policy, m.rule, s), "global_rule",
-			 why_rule(q->policy, m.global_rule, NULL), "set", why_set(q, decided),
-			 "entry", why_entry(q, decided), "login",
-			 *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
-			 mr_report_mode_name(s->mode));
+	o = json_pack("{s:s,s:o,s:i,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:s}", "address",
+		      mr_addr_text(&q->address, text), "service", mr_report_text(s->name), "port",
+		      (int)port, "layer", "packet", "verdict", verdicts[action], "enforced",
+		      s->mode == MR_MODE_ENFORCE, "rule", why_rule(q->policy, m.rule, s),
+		      "global_rule", why_rule(q->policy, m.global_rule, NULL), "set",
+		      why_set(q, decided), "entry", why_entry(q, decided), "login",
+		      *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
+		      mr_report_mode_name(s->mode));
+	why_relay(q, s, permitted, banned, o);
+	return o;
 }
 
 /* --- the question ----------------------------------------------------------------------------- */

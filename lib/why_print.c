@@ -126,6 +126,31 @@ static void print_login(const json_t *why, FILE *out)
 	print_rule(user, "rule", "by", out);
 }
 
+/* "access" and "relay": Postfix's two questions. */
+static void print_answer(const json_t *why, const char *key, const char *label, const char *ok,
+			 FILE *out)
+{
+	const json_t *a = json_object_get(why, key);
+	const char *verdict = print_string(a, "verdict"), *text = print_string(a, "text");
+
+	if (!json_is_object(a))
+		return;
+	fprintf(out, "  %-7s  ", label);
+	if (strcmp(verdict, "refuse") == 0)
+		fprintf(out, "refused: %s", text);
+	else if (json_is_true(json_object_get(a, "shadow")))
+		fputs("would be refused, in shadow mode", out);
+	else if (strcmp(verdict, "ok") == 0)
+		fputs("allowed", out);
+	else if (strcmp(verdict, "prepend") == 0)
+		fprintf(out, "%s, with the header %s", ok, text);
+	else
+		fputs(ok, out);
+	if (*print_string(a, "reason"))
+		fprintf(out, "; %s", print_string(a, "reason"));
+	fputc('\n', out);
+}
+
 int mr_why_print(const json_t *why, FILE *out)
 {
 	const char *mode = print_string(why, "mode");
@@ -138,6 +163,8 @@ int mr_why_print(const json_t *why, FILE *out)
 	print_set(why, out);
 	print_entry(why, out);
 	print_login(why, out);
+	print_answer(why, "access", "mail", "may be sent here", out);
+	print_answer(why, "relay", "relay", "left to the mail server", out);
 	if (strcmp(mode, "shadow") == 0)
 		fputs("  shadow   not enforced: everybody passes, refusals are counted\n", out);
 	else if (strcmp(mode, "off") == 0)

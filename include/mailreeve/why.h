@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <mailreeve/match.h>
+#include <mailreeve/relay.h>
 
 struct mr_why_query {
 	const struct mr_policy *policy;
@@ -16,6 +17,9 @@ struct mr_why_query {
 	struct mr_addr address;
 	const struct mr_addr *to; /* NULL: any */
 	const char *user; /* NULL: not asked; else what the rules say of this login */
+	/* Postfix's questions about a mail; both NULL, or no lists: not asked */
+	const char *sender, *recipient;
+	const struct mr_relay_lists *lists;
 	bool permitted, banned; /* pretend, or found in the book */
 	uint64_t permit_expires_in_us, ban_expires_in_us; /* 0: pretended, no end */
 	uint64_t permit_services, ban_services; /* bits by id; all ones if pretended */
@@ -29,9 +33,11 @@ struct mr_why_query {
 int mr_why_ask(const struct mr_why_query *q, const char *service, json_t **out, struct mr_error *e);
 
 /* The object of `why --json` for one service; service NULL: a port that is none.  Never NULL but
- * for want of memory.  `allowed` is what the exit status says: the verdict is allow. */
+ * for want of memory.  *allowed: the verdict of the packet layer is allow. */
 json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
 	       bool *allowed);
+/* No layer that was asked says no: what the command's exit status is. */
+bool mr_why_allows(const json_t *why);
 /* The same for people: several lines. */
 int mr_why_print(const json_t *why, FILE *out);
 

@@ -38,6 +38,7 @@ policy() {
 AWAY=v@elsewhere.example
 refused() { mail "$1" "${2-a@b.example}" "${3:-$AWAY}" | grep -q 'not a gateway'; }
 # with_text TEXT COMMAND…: a mail that says so
+# shellcheck disable=SC2034
 with_text() { local TEXT=$1; shift; "$@"; }
 # message TEXT: the delivered message that holds it; the sink puts those of one second together
 message() { cat "$SINK"/* 2>/dev/null | awk -v t="$1" 'BEGIN { RS = "X-Client-Addr:" } index($0, t)'; }

@@ -60,7 +60,7 @@ exits "why: denied" 1 why $DENIED smtp
 says '^  rule     deny 198.51.100.0/24  \(.*mailreeve.conf:3\)$'
 exits "why: a set" 0 why $ALLOWED smtp
 says '^  set      @office: 192.0.2.0/24  \(.*mailreeve.conf:2\)$'
-exits "why: a login is left to ask" 0 why $STRANGER submission --user bert
+exits "why: a login that is refused" 1 why $STRANGER submission --user bert
 says '^  login    only anna$'
 says '^  user     bert: login refused$'
 exits "why: all services" 1 why $DENIED --json

@@ -19,8 +19,8 @@ for c in "${cases[@]}"; do
 	n=$((n + 1))
 	while read -r -a args; do
 		echo "\$ why ${args[*]}"
-		"$mailreeve" why -c "$name.conf" "${args[@]}" 2>&1
-		echo "exit $?"
+		"$mailreeve" why -c "$name.conf" "${args[@]}" 2>&1 | sed "s,$PWD/,,"
+		echo "exit ${PIPESTATUS[0]}"
 	done <"$c" >"$work/$name"
 	[ -z "${UPDATE:-}" ] || cp "$work/$name" "$name.ok"
 	if diff -u "$name.ok" "$work/$name" >"$work/diff" 2>&1; then
