@@ -79,6 +79,29 @@ static void status_entries(const json_t *s, const char *key)
 		fputc('\n', stdout);
 }
 
+static void status_sources(const json_t *s)
+{
+	const json_t *source;
+	size_t i;
+
+	json_array_foreach (json_object_get(json_object_get(s, "learn"), "sources"), i, source) {
+		const json_t *events = json_object_get(source, "events"), *lag;
+
+		fputs("source   ", stdout);
+		mr_term_text(mr_term_string(source, "name"), stdout);
+		printf(": %s, %lld lines, %lld logins, %lld failures, %lld attacks",
+		       mr_term_string(source, "state"),
+		       (long long)json_integer_value(json_object_get(source, "lines")),
+		       (long long)json_integer_value(json_object_get(events, "login")),
+		       (long long)json_integer_value(json_object_get(events, "failure")),
+		       (long long)json_integer_value(json_object_get(events, "abuse")));
+		lag = json_object_get(source, "lag");
+		if (json_number_value(lag) >= 1)
+			printf(", %.0f s behind", json_number_value(lag));
+		fputc('\n', stdout);
+	}
+}
+
 static void status_line(enum mr_colour colour, const char *label, const char *text)
 {
 	size_t length = strlen(text);
@@ -134,6 +157,7 @@ static void status_print(const json_t *s, bool guarded)
 	status_services(s);
 	status_entries(s, "permits");
 	status_entries(s, "bans");
+	status_sources(s);
 	status_warnings(s);
 }
 

@@ -374,6 +374,26 @@ static void begin(struct mr_learn *l, const struct mr_policy *p, const struct mr
 		add_source(l, p, o, &key, &formats);
 }
 
+/* As the policy names them: people look for the order of their file. */
+static void in_order(struct mr_learn *l, const struct mr_policy *p)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < p->n_learn; i++) {
+		_free_ char *key = key_of(&p->learn[i]);
+
+		for (size_t k = done; key && k < l->feeds; k++) {
+			struct mr_learn_feed *s = l->feed[k];
+
+			if (strcmp(s->key, key) != 0)
+				continue;
+			l->feed[k] = l->feed[done];
+			l->feed[done++] = s;
+			break;
+		}
+	}
+}
+
 static int on_tick(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 {
 	struct mr_learn *l = userdata;
@@ -465,6 +485,7 @@ void mr_learn_apply(struct mr_manager *m)
 			remove_source(l, i);
 	for (size_t i = 0; i < p->n_learn; i++)
 		begin(l, p, &p->learn[i]);
+	in_order(l, p);
 	mr_learn_places_arm(l);
 }
 

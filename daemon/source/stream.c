@@ -41,6 +41,10 @@ static int stream_open(struct mr_feed *feed, struct mr_error *e)
 		return mr_error(e, -errno, "standard input: %s", strerror(errno));
 	f->plain = S_ISREG(st.st_mode);
 	r = f->plain ? 0 : sd_event_add_io(feed->event, &f->io, f->fd, EPOLLIN, on_io, feed);
+	if (r == -EPERM) { /* a device that cannot be waited for, such as /dev/null */
+		f->plain = true;
+		r = 0;
+	}
 	if (r < 0)
 		return mr_error(e, r, "standard input: %s", strerror(-r));
 	mr_feed_set_state(feed, MR_FEED_FOLLOWING);

@@ -19,7 +19,14 @@
  *                   "daemon":{"pid","version","uid"}|null,"config","config_error"|null,
  *                   "confirm":{"expires_in"}|null,"undo":bool,"devices":[device…, "error"?],
  *                   "services":[{"name","ports","mode"}],"permits":{"live","max"},
- *                   "bans":{"live","max"},"memory":{"active","spare"},"warnings":[text…]}
+ *                   "bans":{"live","max"},"learn":learn|null,"memory":{"active","spare"},
+ *                   "warnings":[text…]}
+ * learn            {"sources":[{"name","kind":"file"|"journal"|"stdin","state":"waiting"|
+ *                   "catching up"|"following"|"failed"|"ended","lines","events":{"login","logout",
+ *                   "failure","abuse"},"skipped","lost":[{"program","lines","example"}],
+ *                   "lag":seconds|null,"error"|null,"untrusted"?,"note"|null,"retry_in"|null}],
+ *                   "events","permits","bans","capped":{"user","address","prefix"},"protected",
+ *                   "doubles","forgotten","addresses","sessions","before_boot"}
  * apply            {"generation","seconds","prefixes4","prefixes6","classes","rules","services",
  *                   "changed":bool,"confirm":seconds|null,"risks":[finding],"notes":[finding]}
  */

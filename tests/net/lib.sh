@@ -226,7 +226,7 @@ config() { cat >"$CONF"; }
 # daemon [OPTION...]: starts it in $SRV and waits until it answers
 start_daemon() {
 	nsenter --net="/run/netns/$SRV" -- "$MR_BUILD/mailreeved" -c "$CONF" --runtime-dir "$RUN" \
-		--state-dir "$STATE" --pin-dir "$PINS" "$@" >>"$LOG" 2>&1 &
+		--state-dir "$STATE" --pin-dir "$PINS" "$@" <&0 >>"$LOG" 2>&1 &
 	DAEMON=$!
 }
 daemon() {
