@@ -211,12 +211,12 @@ static json_t *source_json(const struct mr_learn_feed *s)
 	const struct mr_reader_stats *stats = mr_reader_stats(s->reader);
 	const struct mr_feed *f = s->feed;
 	uint64_t now = mr_boottime_ns() / NS_PER_US;
+	json_int_t skipped = (json_int_t)stats->skipped + (json_int_t)f->skipped;
 	json_t *o = json_pack(
 		"{s:o,s:s,s:s,s:I,s:o,s:I,s:o,s:o,s:o}", "name", mr_report_text(s->key), "kind",
 		s->kind, "state", mr_feed_state_name(f->state), "lines", (json_int_t)stats->lines,
-		"events", events_json(stats->events), "skipped",
-		(json_int_t)(stats->skipped + f->skipped), "lost", lost_json(stats), "lag",
-		lag_json(s), "error", f->error ? mr_report_text(f->error) : json_null());
+		"events", events_json(stats->events), "skipped", skipped, "lost", lost_json(stats),
+		"lag", lag_json(s), "error", f->error ? mr_report_text(f->error) : json_null());
 
 	if (s->suspect)
 		json_object_set_new(o, "untrusted", json_integer((json_int_t)s->forged));

@@ -27,7 +27,8 @@ static bool settled(const struct stat *st)
 	int64_t age;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	age = (now.tv_sec - st->st_mtim.tv_sec) * 1000000000ll + now.tv_nsec - st->st_mtim.tv_nsec;
+	age = (now.tv_sec - st->st_mtim.tv_sec) * INT64_C(1000000000) + now.tv_nsec -
+	      st->st_mtim.tv_nsec;
 	return age > SETTLE_NS || age < -SETTLE_NS;
 }
 

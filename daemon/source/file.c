@@ -230,7 +230,7 @@ static int take(struct file_feed *f, int fd, const struct stat *st)
 static int look(struct file_feed *f, struct mr_error *e)
 {
 	const struct mr_logfile *last = f->files ? &f->file[f->files - 1] : NULL;
-	struct stat st;
+	struct stat st = { 0 };
 	int fd, r;
 
 	f->look = false;

@@ -8,11 +8,15 @@
  * that its writer is one of those that the server logs with:
  *
  *   dovecot    root, from "log" or "dovecot": login and auth processes log through the log service.
- *              Not dovecot, dovenull or vmail: they never log for themselves, and vmail runs
- * scripts. postfix    root and postfix, from smtpd or postscreen.  Not postlogd: any user may write
- * to it with postlog(1). uw         any uid from imapd or ipop3d in a unit of its own (it has
- * become the user when it logs the login); elsewhere root. own        root and system accounts (uid
- * below 1000): programs of users are no servers.
+ *              Not dovecot, dovenull or vmail: none logs for itself, and vmail runs scripts.
+ *
+ *   postfix    root and postfix, from smtpd or postscreen.  Not postlogd: any user may write to it
+ *              with postlog(1).
+ *
+ *   uw         any uid from imapd or ipop3d in a unit of its own (it has become the user when it
+ *              logs the login); elsewhere root.
+ *
+ *   own        root and system accounts (uid below 1000): programs of users are no servers.
  *
  * A unit whose name belongs to one server counts for that server's format alone.  Names become uids
  * by reading /etc/passwd, never by asking a directory service, which could block.  Never logs.
