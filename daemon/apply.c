@@ -7,6 +7,7 @@
  * why to who asked and to the log.  Called by the control methods, netlink.c, the confirm timer and
  * main.
  */
+#include "accounts.h"
 #include "apply.h"
 #include "authpolicy.h"
 #include "learn.h"
@@ -184,6 +185,7 @@ static void roll_back_to_nothing(struct mr_job *j)
 	mr_trial_end(m);
 	mr_live_free(MR_TAKE_PTR(m->active));
 	mr_learn_apply(m);
+	mr_accounts_apply(m);
 	mr_authpolicy_apply(m);
 	mr_devices_reconcile(m, true);
 	mr_log_with(
@@ -352,6 +354,7 @@ static void flip(struct mr_job *j)
 		j->live->applied_us = mr_realtime_us();
 	mr_flip_roles(j);
 	mr_learn_apply(m); /* what it held of the policy before may be gone */
+	mr_accounts_apply(m);
 	mr_authpolicy_apply(m);
 	mr_flip_current(j);
 	json_decref(MR_TAKE_PTR(m->adopted));

@@ -9,6 +9,7 @@
  * manager, apply.c and status.c on the main thread.
  */
 #include "authpolicy.h"
+#include "accounts.h"
 #include "authpolicy_ask.h"
 
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct mr_authpolicy_server {
 	struct mr_manager *m;
 	struct http_listener listener[MR_DOVECOT_LISTEN_MAX];
 	size_t n;
+	struct http_request *waiting; /* for their account */
 	char *secret; /* NULL: reports are not believed */
 	char *secret_error;
 	struct mr_authpolicy_counts counts;
@@ -43,8 +45,13 @@ struct mr_authpolicy_server {
 /* One request, from its headers to its answer. */
 struct http_request {
 	struct http_listener *listener;
+	struct MHD_Connection *connection;
+	struct http_request *next; /* waiting */
 	bool report;
 	bool too_long;
+	bool answered; /* it waited, and refused is what came out */
+	bool refused;
+	struct mr_authpolicy asked;
 	size_t len;
 	char body[];
 };
@@ -96,7 +103,9 @@ static enum MHD_Result begin(struct http_listener *l, struct MHD_Connection *c, 
 	q = malloc(sizeof(*q) + MR_AUTHPOLICY_BODY);
 	if (!q)
 		return MHD_NO;
-	*q = (struct http_request){ .listener = l, .report = strcmp(command, "report") == 0 };
+	*q = (struct http_request){ .listener = l,
+				    .connection = c,
+				    .report = strcmp(command, "report") == 0 };
 	*state = q;
 	return MHD_YES;
 }
@@ -118,21 +127,64 @@ static bool proved(const struct mr_authpolicy_server *s, struct MHD_Connection *
 		MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION));
 }
 
+static enum MHD_Result answer(struct http_request *q, bool refused)
+{
+	const struct mr_manager *m = q->listener->server->m;
+	const char *text = m->active ? m->active->policy->dovecot.refuse_text : NULL;
+
+	return reply(q->connection, MHD_HTTP_OK, refused ? -1 : 0, refused && text ? text : "");
+}
+
+static void run(struct http_listener *l);
+
+static void stop_waiting(struct http_request *q)
+{
+	struct http_request **p = &q->listener->server->waiting;
+
+	while (*p != q)
+		p = &(*p)->next;
+	*p = q->next;
+	MHD_resume_connection(q->connection);
+}
+
+static void on_account(void *userdata, bool refuses)
+{
+	struct http_request *q = userdata;
+	struct http_listener *l = q->listener;
+
+	q->answered = true;
+	q->refused = mr_authpolicy_refuses(l->server->m, &q->asked, refuses, &l->server->counts);
+	stop_waiting(q);
+	run(l);
+}
+
+static enum MHD_Result allow(struct http_request *q)
+{
+	struct mr_authpolicy_server *s = q->listener->server;
+	int r = mr_accounts_ask(s->m, q->asked.login, q->asked.family,
+				q->asked.has_address ? &q->asked.address : NULL, on_account, q);
+
+	if (r >= 0)
+		return answer(q, mr_authpolicy_refuses(s->m, &q->asked, r > 0, &s->counts));
+	q->next = s->waiting;
+	s->waiting = q;
+	MHD_suspend_connection(q->connection);
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c,
 				  const char *url _unused_, const char *method,
 				  const char *version _unused_, const char *data, size_t *n,
 				  void **state)
 {
 	struct http_listener *l = userdata;
-	struct mr_authpolicy_server *s = l->server;
 	struct http_request *q = *state;
-	const char *text = s->m->active ? s->m->active->policy->dovecot.refuse_text : NULL;
-	struct mr_authpolicy request;
 	struct mr_error e = { "" };
-	bool refuse;
 
 	if (!q)
 		return begin(l, c, method, state);
+	if (q->answered)
+		return answer(q, q->refused);
 	if (*n > 0) {
 		take_upload(q, data, *n);
 		*n = 0;
@@ -140,14 +192,12 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *c,
 	}
 	if (q->too_long)
 		return bad(l, c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
-	if (mr_authpolicy_parse(q->body, q->len, &request, &e) < 0)
+	if (mr_authpolicy_parse(q->body, q->len, &q->asked, &e) < 0)
 		return bad(l, c, MHD_HTTP_BAD_REQUEST, e.text);
-	if (q->report) {
-		mr_authpolicy_report(s->m, &request, proved(s, c), &s->counts);
-		return reply(c, MHD_HTTP_OK, 0, "");
-	}
-	refuse = mr_authpolicy_refuses(s->m, &request, &s->counts);
-	return reply(c, MHD_HTTP_OK, refuse ? -1 : 0, refuse && text ? text : "");
+	if (!q->report)
+		return allow(q);
+	mr_authpolicy_report(l->server->m, &q->asked, proved(l->server, c), &l->server->counts);
+	return reply(c, MHD_HTTP_OK, 0, "");
 }
 
 static void on_completed(void *userdata _unused_, struct MHD_Connection *c _unused_, void **state,
@@ -221,8 +271,8 @@ static int start_http(struct http_listener *l, int fd)
 	const union MHD_DaemonInfo *info;
 	int r;
 
-	l->http = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, l,
-				   MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+	l->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+				   on_request, l, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 				   MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
 				   MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MAX,
 				   MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
@@ -239,12 +289,29 @@ static int start_http(struct http_listener *l, int fd)
 	return r < 0 ? r : 0;
 }
 
+/* Nobody waits for an account any more who asked here. */
+static void let_go(struct http_listener *l)
+{
+	struct http_request *q = l->server->waiting, *next;
+
+	for (; q; q = next) {
+		next = q->next;
+		if (q->listener != l)
+			continue;
+		mr_accounts_cancel(l->server->m, q);
+		q->answered = true;
+		stop_waiting(q);
+	}
+}
+
 static void close_listener(struct http_listener *l)
 {
 	l->io = sd_event_source_disable_unref(l->io);
 	l->timer = sd_event_source_disable_unref(l->timer);
-	if (l->http)
+	if (l->http) {
+		let_go(l);
 		MHD_stop_daemon(l->http); /* closes the socket too */
+	}
 	l->http = NULL;
 	free(MR_TAKE_PTR(l->error));
 }

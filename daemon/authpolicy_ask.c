@@ -87,8 +87,8 @@ static void tell(struct mr_manager *m, const struct mr_authpolicy *q,
 		    a->refuse ? "refused" : "would be refused, but for shadow mode", why);
 }
 
-static void judge(struct mr_manager *m, const struct mr_authpolicy *q, bool permitted,
-		  struct mr_authpolicy_counts *c, struct mr_authpolicy_answer *out)
+static void judge(struct mr_manager *m, const struct mr_authpolicy *q, bool account_refuses,
+		  bool permitted, struct mr_authpolicy_counts *c, struct mr_authpolicy_answer *out)
 {
 	struct mr_authpolicy_query query = {
 		.policy = m->active->policy,
@@ -97,24 +97,25 @@ static void judge(struct mr_manager *m, const struct mr_authpolicy *q, bool perm
 		.permitted = permitted ? UINT64_MAX : covered(m, MR_PERMIT, &q->address),
 		.banned = covered(m, MR_BAN, &q->address),
 		.listening = listening(c),
+		.account_refuses = account_refuses,
 	};
 
 	mr_authpolicy_judge(&query, out);
 }
 
 bool mr_authpolicy_refuses(struct mr_manager *m, const struct mr_authpolicy *q,
-			   struct mr_authpolicy_counts *c)
+			   bool account_refuses, struct mr_authpolicy_counts *c)
 {
 	struct mr_authpolicy_answer a, with;
 
 	if (!m->active)
 		return false;
-	judge(m, q, false, c, &a);
+	judge(m, q, account_refuses, false, c, &a);
 	if (a.refuse && m->learn) {
-		judge(m, q, true, c, &with);
+		judge(m, q, account_refuses, true, c, &with);
 		if (!with.refuse) {
 			mr_learn_drain(m, DRAIN_NS);
-			judge(m, q, false, c, &a);
+			judge(m, q, account_refuses, false, c, &a);
 		}
 	}
 	if (a.refuse || a.shadow)

@@ -20,8 +20,9 @@ struct mr_authpolicy_counts {
 	uint64_t listening_at; /* boot ns */
 };
 
+/* Is this login refused, now that the account has spoken? */
 bool mr_authpolicy_refuses(struct mr_manager *m, const struct mr_authpolicy *q,
-			   struct mr_authpolicy_counts *c);
+			   bool account_refuses, struct mr_authpolicy_counts *c);
 void mr_authpolicy_report(struct mr_manager *m, const struct mr_authpolicy *q, bool proved,
 			  struct mr_authpolicy_counts *c);
 void mr_authpolicy_ask_clear(struct mr_authpolicy_counts *c);

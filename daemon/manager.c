@@ -7,6 +7,7 @@
  * in hand, entries are saved, the filter stands.  A start that cannot have the kernel side fails
  * with the reason; everything less is said loudly and gone on with.  Called by main.
  */
+#include "accounts.h"
 #include "apply.h"
 #include "authpolicy.h"
 #include "control.h"
@@ -264,6 +265,7 @@ static int start(struct mr_manager *m)
 		r = mr_monitor_start(m);
 	if (r == 0) {
 		mr_learn_apply(m);
+		mr_accounts_apply(m);
 		mr_authpolicy_apply(m);
 		say_started(m);
 	} else {
@@ -301,6 +303,7 @@ static void stop(struct mr_manager *m)
 	m->stopping = true;
 	mr_worker_free(MR_TAKE_PTR(m->worker)); /* waits for what it has in hand */
 	mr_authpolicy_stop(m);
+	mr_accounts_stop(m);
 	mr_learn_stop(m);
 	mr_jobs_clear(m);
 	mr_control_stop(m);

@@ -26,6 +26,7 @@ struct mr_learn;
 struct mr_policyd;
 struct mr_relay_lists;
 struct mr_authpolicy_server;
+struct mr_accounts;
 
 struct mr_options {
 	const char *config, *runtime_dir, *state_dir, *pin_dir;
@@ -114,6 +115,7 @@ struct mr_manager {
 	struct mr_learn *learn; /* learn.c; NULL: nothing is learned */
 	struct mr_policyd *policyd; /* policyd.c */
 	struct mr_authpolicy_server *authpolicy; /* authpolicy.c; NULL: Dovecot does not ask */
+	struct mr_accounts *accounts; /* accounts.c */
 };
 
 /* Starts everything, READY included; runs the loop; stops cleanly.  0 or -errno, already logged. */

@@ -6,6 +6,7 @@
  * Only reads.  What is not as it should be becomes a warning with the way out.  Called by the
  * Status method and after every change.
  */
+#include "accounts.h"
 #include "authpolicy.h"
 #include "learn.h"
 #include "listeners.h"
@@ -131,6 +132,7 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		     s->bans_evicted, m->limits.bans_max);
 	mr_learn_warnings(m, warn, list);
 	mr_authpolicy_warnings(m, warn, list);
+	mr_accounts_warnings(m, warn, list);
 	return list;
 }
 
@@ -246,6 +248,7 @@ json_t *mr_status(struct mr_manager *m)
 		      "expired", (json_int_t)s.expired[MR_BAN]));
 	set(o, "learn", mr_learn_json(m));
 	set(o, "dovecot", mr_authpolicy_json(m));
+	set(o, "accounts", mr_accounts_json(m));
 	set(o, "memory", memory(m));
 	set(o, "answers", mr_policyd_json(m));
 	set(o, "warnings", warnings(m, &s));

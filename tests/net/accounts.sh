@@ -1,0 +1,170 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# accounts.sh - mailboxes limited to addresses, asked as Dovecot asks: in the file, in SQLite as the
+# command changes it, in a real MariaDB with the tables of ISPConfig, started here on a socket and in
+# a directory of its own.  The web shop: sends from its own address only, is not read by POP, and is
+# by IMAP from everywhere.
+. "$(dirname "$0")/lib.sh"
+command -v curl >/dev/null || skip_all "needs curl (scripts/deps)"
+
+URL=http://127.0.0.1:4001 SHOP=10.0.0.101
+status_of() { # LOGIN ADDRESS PROTOCOL
+	srv curl -s -m 5 -d "{\"login\":\"$1\",\"protocol\":\"$3\",\"remote\":\"$2\",\"session_id\":\"\"}" \
+		"$URL/?command=allow" | jq -c .status
+}
+allows() { [ "$(status_of "$@")" = 0 ]; }
+refuses() { [ "$(status_of "$@")" = -1 ]; }
+account() { ctl account "$@"; }
+
+# the_shop NAME: what must hold for it, whatever store it stands in
+the_shop() {
+	ok "$2: sends from its own address" allows "$1" $SHOP smtp
+	ok "$2: and from no other" refuses "$1" 10.0.0.102 smtp
+	ok "$2: nor over IPv6" refuses "$1" "$STRANGER6" smtp
+	ok "$2: nobody reads it by POP" refuses "$1" $SHOP pop3
+	ok "$2: everybody by IMAP" allows "$1" "$STRANGER" imap
+	ok "$2: its name in capitals is its name" refuses "${1^^}" 10.0.0.102 smtp
+	ok "$2: a client without an address" refuses "$1" '' smtp
+}
+policy() { # ACCOUNTS
+	config <<-C
+		interface s0;
+		service imap { deny $DENIED; allow any; }
+		service imaps { deny $DENIED; allow any; }
+		account shop@example.com { smtp allow $SHOP; pop3 allow none; }
+		$1
+		dovecot { listen 127.0.0.1; }
+	C
+}
+
+network
+policy ''
+ok "the daemon starts" daemon
+the_shop shop@example.com "the file"
+ok "others are not limited" allows fred@example.com $STRANGER smtp
+
+# --- SQLite, found through the runtime directory
+ok "no store is none" allows shop2@example.com 10.0.0.102 smtp
+ok "allow" account allow shop2@example.com smtp $SHOP
+ok "allow none" account allow shop2@example.com pop3 none
+the_shop shop2@example.com SQLite
+is "the store is in the state directory" "2" "$(account show shop2@example.com --db "$STATE/accounts.db" | wc -l)"
+ok "a network and IPv6" account allow shop2@example.com smtp 10.0.1.0/24 2001:db8:c::/48
+ok "are seen at once" allows shop2@example.com 10.0.1.7 smtp
+ok "both" allows shop2@example.com "$STRANGER6" smtp
+ok "deny" account deny shop2@example.com 10.0.1.66
+ok "refuses, within what is allowed" refuses shop2@example.com 10.0.1.66 smtp
+ok "for every family" refuses shop2@example.com 10.0.1.66 imap
+is "the list" "shop2@example.com any deny 10.0.1.66
+shop2@example.com pop3 allow none
+shop2@example.com smtp allow 10.0.0.101
+shop2@example.com smtp allow 10.0.1.0/24
+shop2@example.com smtp allow 2001:db8:c::/48" "$(account list)"
+account list >"$DIR/list"
+ok "remove" account remove shop2@example.com
+ok "lifts the limits" allows shop2@example.com 10.0.1.66 smtp
+is "what is not there cannot be removed" 1 "$(account remove shop2@example.com >/dev/null; echo $?)"
+echo "fred@example.com imap allow 192.0.2.1/240" >>"$DIR/list"
+is "a faulty line imports nothing" "2 no mailbox is limited" \
+	"$(account import "$DIR/list" 2>/dev/null; echo "$? $(account list)")"
+sed -i '$d' "$DIR/list"
+ok "a list comes back" account import "$DIR/list"
+ok "and holds" refuses shop2@example.com 10.0.1.66 imap
+ok "the address is asked first" refuses fred@example.com "$DENIED" imap
+printf 'no database\n' >"$DIR/broken.db"
+policy "accounts sqlite { path \"$DIR/broken.db\"; on-failure deny; }"
+ok "another store, broken" ctl apply
+ok "on-failure deny refuses" refuses fred@example.com "$STRANGER" imap
+ok "status says why" within 2 eval 'field ".warnings[]" status | grep "not a database"'
+policy "accounts sqlite { path \"$DIR/broken.db\"; on-failure allow; }"
+ok "on-failure allow" ctl apply
+ok "allows" allows shop2@example.com "$STRANGER" smtp
+ok "but what the file says holds" refuses shop@example.com 10.0.0.102 smtp
+
+# --- MariaDB
+PATH=$PATH:/usr/sbin
+command -v mariadbd mariadb-install-db >/dev/null || {
+	skip "MariaDB" "needs mariadb-server-core (scripts/deps)"
+	done_testing
+}
+SOCKET=$DIR/db.sock
+database() { # starts it; its pid in $db
+	mariadbd --no-defaults --user=root --datadir="$DIR/db" --socket="$SOCKET" --skip-networking \
+		--innodb-buffer-pool-size=16M --pid-file="$DIR/db.pid" >"$DIR/db.log" 2>&1 &
+	db=$!
+	pids+=("$db")
+	within 30 mysql_run 'SELECT 1'
+}
+if command -v mariadb >/dev/null; then
+	mysql_run() { mariadb --no-defaults -S "$SOCKET" -u root ${2:+"$2"} -e "$1"; }
+else
+	mysql_run() { false; }
+fi
+mariadb-install-db --no-defaults --user=root --datadir="$DIR/db" --skip-test-db \
+	--auth-root-authentication-method=normal >"$DIR/db.log" 2>&1
+if ! database; then
+	skip "MariaDB" "it does not start here: $(tail -1 "$DIR/db.log")"
+	done_testing
+fi
+mysql_run "CREATE DATABASE dbispconfig"
+mysql_run "
+	CREATE TABLE mail_user (mailuser_id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
+		login varchar(255) NOT NULL, email varchar(255) NOT NULL, password varchar(255) NOT NULL DEFAULT '');
+	CREATE TABLE mail_user_ip_restriction (restriction_id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
+		mailuser_id int unsigned NOT NULL, ip varchar(50) DEFAULT NULL,
+		mode enum('w','b') NOT NULL DEFAULT 'w', service varchar(50) DEFAULT NULL);
+	INSERT INTO mail_user (login, email) VALUES ('shop3', 'shop3@example.com'), ('anna', 'anna@example.com'),
+		('all@example.com', 'all@example.com'), ('odd', 'odd@example.com');
+	INSERT INTO mail_user_ip_restriction (mailuser_id, ip, mode, service) VALUES
+		(1, '$SHOP', 'w', 'smtp'), (1, 'none', 'w', 'pop3'),
+		(2, '192.0.2.0/24', 'w', 'imap'), (2, '2001:db8::/32', 'w', 'imap'), (2, '192.0.2.66', 'b', 'imap'),
+		(3, '192.0.2.1', 'w', ''), (3, '192.0.2.2', 'w', NULL),
+		(4, 'somewhere', 'w', 'imap'), (4, 'somewhere', 'b', 'pop3');
+	CREATE USER mailreeve@localhost IDENTIFIED BY 'geheim';
+	GRANT SELECT ON dbispconfig.* TO mailreeve@localhost" dbispconfig
+echo geheim >"$DIR/password"
+chmod 600 "$DIR/password"
+maria() { policy "accounts mariadb { socket \"$SOCKET\"; database dbispconfig; user mailreeve; password-file \"$DIR/password\"; ttl $1; on-failure $2; }"; }
+maria 300ms last
+ok "MariaDB" ctl apply
+the_shop shop3@example.com "MariaDB, by email"
+the_shop shop3 "MariaDB, by login"
+ok "a network" allows anna 192.0.2.9 imap
+ok "IPv6" allows anna "$STRANGER6" imap
+ok "a black list within it" refuses anna 192.0.2.66 imap
+ok "another network" refuses anna 198.51.100.1 imap
+ok "an empty service is every one" refuses all@example.com 192.0.2.3 sieve
+ok "NULL, too" allows all@example.com 192.0.2.2 smtp
+ok "what is no address in a white list lets nobody in" refuses odd 192.0.2.1 imap
+ok "in a black list it does nothing" allows odd 192.0.2.1 pop3
+ok "a quote is a character" allows "x' OR '1'='1" 192.0.2.1 imap
+mysql_run "DELETE FROM mail_user_ip_restriction WHERE mailuser_id = 2" dbispconfig
+ok "a change is seen when the answer is old" within 3 allows anna 198.51.100.1 imap
+is "the daemon only reads" 6 "$(mysql_run 'SELECT count(*) FROM mail_user_ip_restriction' dbispconfig | tail -1)"
+
+ok "remembered" refuses shop3 10.0.0.102 smtp
+end "$db"
+sleep 0.4
+ok "the database is down: the last known answer holds" refuses shop3 10.0.0.102 smtp
+ok "for those that are allowed, too" allows shop3 $SHOP smtp
+ok "who is not known is not limited" allows nobody "$STRANGER" smtp
+ok "status warns" within 2 eval 'field ".warnings[]" status | grep "MariaDB"'
+ok "the database comes back" database
+ok "and is asked again" within 10 eval 'allows nobody $STRANGER smtp && [ "$(field .accounts.error status)" = null ]'
+
+# a database that hangs delays nobody longer than his server waits
+kill -STOP "$db"
+sleep 0.4
+before=${EPOCHREALTIME/./}
+ok "a database that hangs: the last known answer" refuses shop3 10.0.0.102 smtp
+ok "before Dovecot gives up" test $((${EPOCHREALTIME/./} - before)) -lt 2000000
+ok "and meanwhile the daemon answers" timeout 1 "$MR_BUILD/mailreeve" --runtime-dir "$RUN" status
+kill -CONT "$db"
+
+chmod 644 "$DIR/password"
+maria 300ms deny
+ok "a password file that others may read" ctl apply
+ok "is an error: on-failure" refuses nobody "$STRANGER" smtp
+ok "status says so" within 2 eval 'field ".warnings[]" status | grep "others may read"'
+done_testing
