@@ -50,6 +50,7 @@ struct mr_format {
 	const char *name;
 	bool legacy; /* of a server no longer shipped: only when named */
 	const char *const *programs; /* for help and doctor; matching is the parse function's */
+	const char *unit; /* systemd units that begin so are this server's; NULL: none by name */
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };
 /* one of each file of lib/format/ */

@@ -8,37 +8,9 @@
  */
 #include "parser.h"
 
+#include <mailreeve/format.h>
 #include <mailreeve/template.h>
 #include <string.h>
-
-/* The formats that are built in; each belongs to the servers whose units begin like this. */
-static const struct {
-	const char *name, *unit;
-} formats[] = {
-	{ "dovecot", "dovecot" },
-	{ "postfix", "postfix" },
-	{ "exim", "exim" },
-	{ "cyrus", "cyrus" },
-	{ "courier", "courier" },
-	{ "uw", "uw-" },
-	{ "sendmail", "sendmail" },
-	{ "opensmtpd", "opensmtpd" },
-	{ "qmail", "qmail" },
-	{ "vpopmail", "vpopmail" },
-	{ "nginx", "nginx" },
-	{ "perdition", "perdition" },
-	{ "qpopper", "qpopper" },
-	{ "popa3d", "popa3d" },
-	{ "solid-pop3d", "solid-pop3d" },
-	{ "teapop", "teapop" },
-	{ "vm-pop3d", "vm-pop3d" },
-	{ "cucipop", "cucipop" },
-	{ "gnu-pop3d", "gnu-" },
-	{ "kerio", "kerio" },
-	{ "sogo", "sogo" },
-	{ "roundcube", "roundcube" },
-	{ "horde", "horde" },
-};
 
 #define SINCE_MAX (30ull * 86400 * 1000000) /* microseconds read back at most */
 
@@ -52,11 +24,12 @@ static int check_format(struct mr_parser *p, const struct mr_token *t)
 	const char *best = NULL;
 	unsigned int distance = 0;
 
-	for (size_t i = 0; i < MR_ARRAY_SIZE(formats); i++) {
-		if (strlen(formats[i].name) == t->len &&
-		    memcmp(formats[i].name, t->text, t->len) == 0)
+	for (size_t i = 0; mr_formats[i]; i++) {
+		const char *name = mr_formats[i]->name;
+
+		if (strlen(name) == t->len && memcmp(name, t->text, t->len) == 0)
 			return 0;
-		mr_word_closer(t->text, t->len, formats[i].name, &best, &distance);
+		mr_word_closer(t->text, t->len, name, &best, &distance);
 	}
 	for (size_t i = 0; i < p->policy->n_formats; i++) {
 		const char *own = p->policy->formats[i].name;
@@ -356,10 +329,9 @@ int mr_parse_format(struct mr_parser *p, const struct mr_token *keyword, void *c
 	r = mr_parse_text(p, "the name of a format", &f.name);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < MR_ARRAY_SIZE(formats); i++)
-		if (strcmp(formats[i].name, f.name) == 0)
-			mr_parse_fail(p, &t, "choose another name", "%s is a built-in format",
-				      mr_parse_quote(p, &t));
+	if (mr_format_find(f.name))
+		mr_parse_fail(p, &t, "choose another name", "%s is a built-in format",
+			      mr_parse_quote(p, &t));
 	for (size_t i = 0; i < y->n_formats; i++)
 		if (strcmp(y->formats[i].name, f.name) == 0)
 			mr_parse_fail(p, &t, "join the two blocks",
@@ -381,17 +353,17 @@ int mr_parse_format(struct mr_parser *p, const struct mr_token *keyword, void *c
 /* --- the whole */
 
 /* Does the source read the lines of this format?  Units tell it where no format is named. */
-static bool reads(const struct mr_learn_source *s, size_t format)
+static bool reads(const struct mr_learn_source *s, const struct mr_format *format)
 {
 	for (size_t i = 0; i < s->n_formats; i++)
-		if (strcmp(s->formats[i], formats[format].name) == 0)
+		if (strcmp(s->formats[i], format->name) == 0)
 			return true;
-	if (s->n_formats)
+	if (s->n_formats || format->legacy)
 		return false;
 	if (s->kind != MR_LEARN_JOURNAL)
 		return true;
-	for (size_t i = 0; i < s->n_units; i++)
-		if (strncmp(s->units[i], formats[format].unit, strlen(formats[format].unit)) == 0)
+	for (size_t i = 0; i < s->n_units && format->unit; i++)
+		if (strncmp(s->units[i], format->unit, strlen(format->unit)) == 0)
 			return true;
 	return false;
 }
@@ -412,15 +384,15 @@ int mr_parse_learn_check(struct mr_parser *p)
 		for (size_t j = 0; j < y->n_learn; j++) {
 			if (y->learn[j].kind != MR_LEARN_JOURNAL)
 				continue;
-			for (size_t k = 0; k < MR_ARRAY_SIZE(formats); k++) {
-				if (!reads(s, k) || !reads(&y->learn[j], k))
+			for (size_t k = 0; mr_formats[k]; k++) {
+				if (!reads(s, mr_formats[k]) || !reads(&y->learn[j], mr_formats[k]))
 					continue;
 				mr_parse_find(
 					p, MR_ERROR, s->place,
 					"read it from one of them; the journal cannot be forged, "
 					"and \"format\" says what a file holds",
 					"%s is read from the journal (%s) and from this file",
-					formats[k].name, mr_parse_where(p, y->learn[j].place));
+					mr_formats[k]->name, mr_parse_where(p, y->learn[j].place));
 				break;
 			}
 		}

@@ -168,5 +168,6 @@ static const char *const programs[] = { "imapd",	 "imapd-ssl", "pop3d",
 const struct mr_format mr_format_courier = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "courier",
 	.parse = courier_parse,
 };

@@ -46,5 +46,6 @@ const struct mr_format mr_format_cucipop = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "cucipop",
 	.parse = cucipop_parse,
 };

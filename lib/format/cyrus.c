@@ -228,5 +228,6 @@ static const char *const programs[] = { "cyrus/imap", "cyrus/pop3", "cyrus/sieve
 const struct mr_format mr_format_cyrus = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "cyrus",
 	.parse = cyrus_parse,
 };

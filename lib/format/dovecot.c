@@ -587,5 +587,6 @@ static const char *const programs[] = { "dovecot",	    "imap-login",	 "pop3-logi
 const struct mr_format mr_format_dovecot = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "dovecot",
 	.parse = dovecot_parse,
 };

@@ -39,5 +39,6 @@ const struct mr_format mr_format_dovecot0 = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "dovecot",
 	.parse = dovecot0_parse,
 };

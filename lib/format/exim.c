@@ -252,5 +252,6 @@ static const char *const programs[] = { "exim", "exim4", NULL };
 const struct mr_format mr_format_exim = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "exim",
 	.parse = exim_parse,
 };

@@ -35,5 +35,6 @@ const struct mr_format mr_format_gnupop3d = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "gnu-",
 	.parse = gnupop3d_parse,
 };

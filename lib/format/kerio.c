@@ -69,5 +69,6 @@ const struct mr_format mr_format_kerio = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "kerio",
 	.parse = kerio_parse,
 };

@@ -174,5 +174,6 @@ static const char *const programs[] = { "nginx", NULL };
 const struct mr_format mr_format_nginx = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "nginx",
 	.parse = nginx_parse,
 };

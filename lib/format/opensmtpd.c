@@ -151,5 +151,6 @@ static const char *const programs[] = { "smtpd", NULL };
 const struct mr_format mr_format_opensmtpd = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "opensmtpd",
 	.parse = opensmtpd_parse,
 };

@@ -114,5 +114,6 @@ static const char *const programs[] = { "perdition", "perdition.pop3", "perditio
 const struct mr_format mr_format_perdition = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "perdition",
 	.parse = perdition_parse,
 };

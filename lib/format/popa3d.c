@@ -65,5 +65,6 @@ const struct mr_format mr_format_popa3d = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "popa3d",
 	.parse = popa3d_parse,
 };

@@ -262,5 +262,6 @@ static const char *const programs[] = { "postfix/smtpd", "postfix/submission/smt
 const struct mr_format mr_format_postfix = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "postfix",
 	.parse = postfix_parse,
 };

@@ -110,5 +110,6 @@ const struct mr_format mr_format_qpopper = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "qpopper",
 	.parse = qpopper_parse,
 };

@@ -120,5 +120,6 @@ static const char *const programs[] = { "sendmail", "sm-mta", "sm-acceptingconne
 const struct mr_format mr_format_sendmail = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "sendmail",
 	.parse = sendmail_parse,
 };

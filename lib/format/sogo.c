@@ -31,5 +31,6 @@ static const char *const programs[] = { "sogod", NULL };
 const struct mr_format mr_format_sogo = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "sogo",
 	.parse = sogo_parse,
 };

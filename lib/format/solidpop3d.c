@@ -71,5 +71,6 @@ const struct mr_format mr_format_solidpop3d = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "solid-pop3d",
 	.parse = solidpop3d_parse,
 };

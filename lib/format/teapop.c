@@ -36,5 +36,6 @@ const struct mr_format mr_format_teapop = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "teapop",
 	.parse = teapop_parse,
 };

@@ -104,5 +104,6 @@ static const char *const programs[] = { "imapd", "ipop3d", "imapsd", "ipop3sd", 
 const struct mr_format mr_format_uw = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "uw-",
 	.parse = uw_parse,
 };

@@ -53,5 +53,6 @@ const struct mr_format mr_format_vmpop3d = {
 	.name = NAME,
 	.legacy = true,
 	.programs = programs,
+	.unit = "vm-pop3d",
 	.parse = vmpop3d_parse,
 };

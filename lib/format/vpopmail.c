@@ -131,5 +131,6 @@ static const char *const programs[] = { "vpopmail", NULL };
 const struct mr_format mr_format_vpopmail = {
 	.name = NAME,
 	.programs = programs,
+	.unit = "qmail",
 	.parse = vpopmail_parse,
 };

@@ -4,6 +4,7 @@
  * holds beside its text, the list reader at the edges of its pieces.
  */
 #include <mailreeve/config.h>
+#include <mailreeve/format.h>
 #include <mailreeve/image.h>
 #include <mailreeve/report.h>
 
@@ -221,6 +222,31 @@ static void test_policy(void **state)
 	assert_false(mr_policy_uses(p, MR_SOURCE_GATEWAYS)); /* its service is off */
 	assert_int_equal(p->sets[p->global[0].source.set].set.n4, 1);
 	assert_int_equal(p->sets[p->global[0].source.set].set.given, 2);
+	unload(&l);
+}
+
+/* Every format can be named, old servers' too; no own one may take such a name. */
+static void test_formats(void **state)
+{
+	char text[200];
+	struct load l;
+
+	(void)state;
+	for (size_t i = 0; mr_formats[i]; i++) {
+		snprintf(text, sizeof(text), "learn { file \"/x\" { format %s; } }",
+			 mr_formats[i]->name);
+		load(&l, text);
+		assert_int_equal(l.r, 0);
+		unload(&l);
+		snprintf(text, sizeof(text),
+			 "format %s { program \"x\"; login \"<user> <addr>\"; }",
+			 mr_formats[i]->name);
+		load(&l, text);
+		assert_int_not_equal(l.r, 0);
+		unload(&l);
+	}
+	load(&l, "learn { file \"/x\" { format nosuch; } }");
+	assert_int_not_equal(l.r, 0);
 	unload(&l);
 }
 
@@ -549,7 +575,7 @@ int main(void)
 		cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_glob),	    cmocka_unit_test(test_json),
 		cmocka_unit_test(test_check_image), cmocka_unit_test(test_list_pieces),
-		cmocka_unit_test(test_list_lines),
+		cmocka_unit_test(test_list_lines),  cmocka_unit_test(test_formats),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
