@@ -62,11 +62,10 @@ static uint32_t *names_slot(const struct mr_names *n, const char *head, const ch
 	uint32_t h = names_hash(names_hash(NAMES_SEED, head, skip), p, len);
 
 	for (size_t i = h & (n->size - 1);; i = (i + 1) & (n->size - 1)) {
-		const char *have;
+		const char *have = n->text && n->table[i] ? n->text + n->table[i] - 1 : NULL;
 
-		if (!n->table[i])
+		if (!have)
 			return &n->table[i];
-		have = n->text + n->table[i] - 1;
 		if (strncmp(have, head, skip) == 0 && names_equal(have + skip, p, len))
 			return &n->table[i];
 	}

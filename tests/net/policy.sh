@@ -46,10 +46,12 @@ config <<-C
 		groups file "groups.txt";
 		header "X-Own-Network: 8bdc1a";
 	}
+	learn { file "$DIR/dovecot.log" { format dovecot; } }
 	listen { policy "$P"; policy 127.0.0.1 10040; policy ::1 10040; socketmap "$M"; }
 C
 echo 'spam@bad.example' >"$DIR/kill.lst"
 echo 'all' >"$DIR/groups.txt"
+: >"$DIR/dovecot.log"
 ok "the daemon starts" daemon
 
 # --- the sockets
@@ -136,6 +138,30 @@ is "… each was counted" $((before + sent)) "$(broken)"
 ok "… and logged" grep -q 'policy: a line that is no name=value; closed without an answer' "$LOG"
 is "good requests before the bad one are answered" 'action=OK' \
 	"$( (request 25 192.0.2.10 '' v@elsewhere.example '' relay; printf 'nonsense\n\n') | socat -t 5 - "UNIX-CONNECT:$P")"
+
+# --- a login that stands in the log, and that nobody has read when the question comes
+logged_in() {
+	printf '%s pop3-login: Info: Login: user=<anna>, method=PLAIN, rip=%s, lip=10.77.0.1, mpid=7, session=<AAAAAAAAAAAA>\n' \
+		"$(date '+%b %d %T')" "$1" >>"$DIR/dovecot.log"
+}
+caught_up() { field .answers.caught_up status; }
+before=$(caught_up)
+mkfifo "$DIR/smtpd"
+exec 9<>"$DIR/smtpd"
+spawn "$SRV" socat "$DIR/smtpd!!CREATE:$DIR/answers" "UNIX-CONNECT:$P"
+# answered N: that many answers have come
+answered() { [ "$(grep -c '^action=' "$DIR/answers")" -ge "$1" ]; }
+for host in 101 102 103 104 105 106 107 108; do
+	# a connection that stands; the question is there before the line
+	kill -STOP "$DAEMON"
+	request 25 203.0.113.$host '' v@elsewhere.example '' relay >&9
+	sleep 0.1
+	logged_in 203.0.113.$host
+	kill -CONT "$DAEMON"
+	within 5 answered $((host - 100))
+done
+is "the mail right behind the login, eight times" 8 "$(grep -c '^action=OK' "$DIR/answers")"
+ok "… looked for in the log" test "$(caught_up)" -gt "$before"
 
 # --- many, slow, deaf
 mkfifo "$DIR/slow"
