@@ -188,7 +188,9 @@ static void save_done(void *arg)
 	mr_entry_file_arm(m); /* what changed meanwhile, or failed */
 }
 
-static int on_step(sd_event_source *source, void *userdata)
+/* A timer of a time long ago: a defer source that arms itself again lets nobody else have a turn.
+ */
+static int on_step(sd_event_source *source, uint64_t usec _unused_, void *userdata)
 {
 	struct mr_manager *m = userdata;
 
@@ -210,7 +212,7 @@ static int on_save(sd_event_source *source _unused_, uint64_t usec _unused_, voi
 	m->save = save_new(m);
 	if (!m->save)
 		return 0;
-	if (sd_event_add_defer(m->event, &m->save_step, on_step, m) < 0)
+	if (sd_event_add_time(m->event, &m->save_step, CLOCK_MONOTONIC, 0, 1, on_step, m) < 0)
 		save_free(MR_TAKE_PTR(m->save));
 	return 0;
 }

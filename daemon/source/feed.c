@@ -13,7 +13,7 @@
 #define RETRY_FIRST_US 1000000ull /* us */
 #define RETRY_LAST_US  60000000ull /* us: a source that fails for long costs nothing */
 
-static int on_more(sd_event_source *s _unused_, void *userdata)
+static int on_more(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	mr_feed_wake(userdata);
 	return 0;
@@ -105,7 +105,9 @@ void mr_feed_start(struct mr_feed *f, sd_event *event, const struct mr_feed_sink
 	f->sink = sink;
 	f->userdata = userdata;
 	f->saved = saved;
-	if (sd_event_add_defer(event, &f->more, on_more, f) >= 0)
+	/* a time long ago, not a defer source: those are never taken from sd-event's queue, so one
+	 * that arms itself again is always the first, and nobody else of its priority has a turn */
+	if (sd_event_add_time(event, &f->more, CLOCK_MONOTONIC, 0, 1, on_more, f) >= 0)
 		sd_event_source_set_enabled(f->more, SD_EVENT_OFF);
 	try_open(f);
 }

@@ -4,7 +4,8 @@
  *
  * bench.c parses arguments and calls the parts; _lists.c makes the lists, _net.c the network
  * namespaces, _gen.c the traffic, _sides.c and _mailreeve.c what is measured, _drop.c, _pass.c and
- * _apply.c, _learn.c measure, _report.c judges and prints.  All state hangs off struct bench.
+ * _apply.c, _learn.c, _latency.c measure, _report.c judges and prints.  All state hangs off struct
+ * bench.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -159,10 +160,13 @@ int bench_drop(struct bench *b);
 int bench_pass(struct bench *b);
 int bench_apply(struct bench *b);
 int bench_learn(struct bench *b);
+int bench_latency(struct bench *b);
+int bench_stall(struct bench *b);
 
 /* --- report ----------------------------------------------------------------------------------- */
 
 double bench_median(const double *v, size_t n);
+double bench_percentile(double *v, size_t n, double p); /* p from 0 to 1; sorts v */
 /* A promise: printed with MET or MISSED, kept in JSON.  `at_least`: the figure must reach the bar,
  * else it must not exceed it. */
 void bench_bar(struct bench *b, const char *what, double figure, double bar, bool at_least,

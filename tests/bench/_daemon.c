@@ -15,7 +15,8 @@
 #define START_MS \
 	60000 /* the daemon must answer by then: it may have a million prefixes to read \
 	       */
-#define LOG_SHOWN 2000 /* bytes of the log's end, after a failure */
+#define STATUS_BYTES 65536
+#define LOG_SHOWN    2000 /* bytes of the log's end, after a failure */
 
 int bench_daemon_new(struct bench *b, const char *name, unsigned int number,
 		     struct bench_daemon *out, struct mr_error *e)
@@ -77,6 +78,28 @@ void bench_daemon_log(const struct bench_daemon *d)
 		fprintf(stderr, "%s", len > LOG_SHOWN ? text + len - LOG_SHOWN : text);
 }
 
+/* It answers, and its devices are guarded. */
+static int guarded(struct bench_daemon *d, struct mr_error *e)
+{
+	_free_ char *out = malloc(STATUS_BYTES);
+	char run[128];
+	json_t *s;
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	snprintf(run, sizeof(run), "%s/run", d->dir);
+	r = BENCH_RUN(d->wire.ns, out, STATUS_BYTES, e, d->command, "--runtime-dir", run, "status",
+		      "--json");
+	if (r < 0)
+		return r;
+	s = json_loads(out, 0, NULL);
+	if (!json_is_true(json_object_get(s, "guarded")))
+		r = mr_error(e, -EAGAIN, "status says it does not guard");
+	json_decref(s);
+	return r;
+}
+
 int bench_daemon_start(struct bench_daemon *d)
 {
 	struct mr_error e = { "" };
@@ -92,7 +115,7 @@ int bench_daemon_start(struct bench_daemon *d)
 		return -errno;
 	do {
 		usleep(20000);
-		r = bench_daemon_command(d, "status", &e);
+		r = guarded(d, &e);
 		if (waitpid(d->pid, NULL, WNOHANG) == d->pid) {
 			d->pid = 0;
 			r = -ECHILD;

@@ -20,7 +20,8 @@ struct bench_daemon {
 int bench_daemon_new(struct bench *b, const char *name, unsigned int number,
 		     struct bench_daemon *out, struct mr_error *e);
 int bench_daemon_config(struct bench_daemon *d, const char *text);
-/* Runs until it answers `status`; -ENOENT: not built.  Failure is told, with the end of its log. */
+/* Returns when it guards its device; -ENOENT: not built.  Failure is told, with the end of its log.
+ */
 int bench_daemon_start(struct bench_daemon *d);
 /* One subcommand of mailreeve. */
 int bench_daemon_command(struct bench_daemon *d, const char *verb, struct mr_error *e);

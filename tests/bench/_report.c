@@ -35,6 +35,14 @@ double bench_median(const double *v, size_t n)
 	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+double bench_percentile(double *v, size_t n, double p)
+{
+	if (n == 0)
+		return 0;
+	qsort(v, n, sizeof(*v), compare);
+	return v[(size_t)(p * (double)(n - 1) + 0.5)];
+}
+
 void bench_bar(struct bench *b, const char *what, double figure, double bar, bool at_least,
 	       const char *unit)
 {

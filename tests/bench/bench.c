@@ -24,10 +24,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct bench *b);
 } parts[] = {
-	{ "drop", bench_drop },
-	{ "pass", bench_pass },
-	{ "apply", bench_apply },
-	{ "learn", bench_learn },
+	{ "drop", bench_drop },	  { "pass", bench_pass },	{ "apply", bench_apply },
+	{ "learn", bench_learn }, { "latency", bench_latency }, { "stall", bench_stall },
 };
 
 static int usage(void)
