@@ -3,94 +3,21 @@
 #
 # unit.sh - the daemon as its own user under a real systemd, by the units that are installed: start,
 # sandbox, reload with a good and a faulty file, watchdog, crash, stop, reboot, detach, uninstall.
-set -u
-here=$(dirname "$(readlink -f "$0")")
-top=$(readlink -f "$here/../..")
-MR_BUILD=${MR_BUILD:-build}
-case $MR_BUILD in /*) ;; *) MR_BUILD=$top/$MR_BUILD ;; esac
-box=$here/box
-tests=0 failures=0 finished=''
+. "$(dirname "$0")/lib.sh"
 
-why=$("$box" probe) || { echo "1..0 # SKIP ${why#skip: }" && exit 77; }
-for f in mailreeve mailreeved tests/net/mrnet; do
-	[ -x "$MR_BUILD/$f" ] || { echo "1..0 # SKIP $MR_BUILD/$f is not built (make tests)" && exit 77; }
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/mr-boot-$$.XXXXXX") || exit 1
-B=$work/box
-cleanup() {
-	trap '' INT TERM
-	[ -n "$finished" ] || echo "Bail out! ended early"
-	[ ! -e "$B" ] || "$box" stop "$B"
-	rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-ok() {
-	local text=$1 out
-	shift
-	tests=$((tests + 1))
-	if out=$("$@" 2>&1); then
-		echo "ok $tests - $text"
-		return 0
-	fi
-	failures=$((failures + 1))
-	echo "not ok $tests - $text"
-	printf '%s\n' "command: $*" "$out" | head -20 | sed 's/^/#   /'
-	return 1
-}
-is() { ok "$1: $2" test "$2" = "$3" || echo "#   got: $3"; }
-not() { ! "$@"; }
-within() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "${EPOCHREALTIME/./}" -lt $end ] || return 1
-		sleep 0.05
-	done
-}
-inside() { "$box" exec "$B" "$@"; }
-prop() { inside systemctl show -P "$1" mailreeve; }
-hit() { # SIGNAL: never process 0, which is everybody in our own process group
-	local pid
-	pid=$(prop MainPID)
-	[ "${pid:-0}" -gt 1 ] && inside kill -"$1" "$pid"
-}
-prop_is() { [ "$(prop "$1")" = "$2" ]; }
-tries() { inside ip netns exec world /usr/lib/mrnet connect "$1" 10.77.0.1 "$2" | cut -d' ' -f1; }
-tries_is() { [ "$(tries "$2" "$3")" = "$1" ]; }
-journal() { inside journalctl --no-pager -u mailreeve -o cat "$@"; }
-config() { inside sh -c 'cat >/etc/mailreeve/mailreeve.conf'; }
-
-ok "make install" make -s -C "$top" B="$MR_BUILD" DESTDIR="$work/seed" prefix=/usr install
-cp "$MR_BUILD/tests/net/mrnet" "$work/seed/usr/lib/mrnet"
+seed
 unit=$work/seed/usr/lib/systemd/system/mailreeve.service
-mkdir -p "$work/seed/etc/systemd/system/mailreeve.service.d"
-# short times for a test; everything else is the unit as it is installed
-printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\nRestartSec=300ms\n' \
-	>"$work/seed/etc/systemd/system/mailreeve.service.d/test.conf"
 # a group and a queue directory as an installed Postfix has them
 mkdir -p "$work/seed/usr/lib/sysusers.d" "$work/seed/var/spool/postfix"
 echo 'g postfix -' >"$work/seed/usr/lib/sysusers.d/test.conf"
-"$box" start "$B" "$work/seed" || { failures=1 && echo "not ok - the box boots"; }
+boot "$work/seed"
 
 ok "the installed file is good" inside mailreeve check
 ok "the units are understood" inside systemd-analyze verify --man=no --recursive-errors=no \
 	/usr/lib/systemd/system/mailreeve.service '/usr/lib/systemd/system/run-mailreeve\x2dbpf.mount'
 ok "exposure is below 2.0" systemd-analyze security --offline=true --threshold=19 "$unit"
 
-inside rm -rf /var/spool/postfix/mailreeve # a daemon that was run by hand on this machine
-inside sh -ec 'ip link add b0 type veth peer name c0
-	ip netns add world
-	ip link set c0 netns world
-	ip addr add 10.77.0.1/24 dev b0
-	ip link set b0 up
-	ip route add default via 10.77.0.2
-	ip -n world addr add 10.77.0.2/24 dev c0
-	for a in 192.0.2.10 198.51.100.66 203.0.113.5; do ip -n world addr add $a/32 dev c0; done
-	ip -n world link set c0 up'
+network 192.0.2.10 198.51.100.66 203.0.113.5
 inside systemd-run -q --unit=server /usr/lib/mrnet serve 25 587
 config <<-'C'
 	interface b0;
@@ -220,7 +147,4 @@ journal -p warning | tail -20 | sed 's/^/# journal: /'
 ok "uninstall" make -s -C "$top" B="$MR_BUILD" DESTDIR="$work/seed" prefix=/usr uninstall
 is "leaves no program, unit or page" "" "$(find "$work/seed/usr" -name '*mailreeve*' -not -type d)"
 is "leaves the configuration" mailreeve.conf "$(ls "$work/seed/etc/mailreeve")"
-echo "1..$tests"
-finished=1
-[ $failures = 0 ]
-exit
+done_testing
