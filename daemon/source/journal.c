@@ -21,6 +21,7 @@
 #include <systemd/sd-journal.h>
 #include <time.h>
 
+#define LOOK_US	    10000 /* us; a look that finds nothing is a system call and a few loads */
 #define FIELD_MAX   (MR_LINE_MAX + 64) /* bytes of a field; a longer message is no mail server's */
 #define HEADER_MIN  208 /* bytes: the header of the first journal files */
 #define HEADER_SIZE 88 /* offsets of two numbers in the header */
@@ -33,6 +34,7 @@ struct journal_feed {
 	struct mr_feed_start start;
 	sd_journal *j;
 	sd_event_source *io, *timer;
+	bool ahead; /* stands on a record that is still to be handed on */
 	uint64_t last_us; /* the last record's time, or when reading began */
 	struct timespec dir_changed[2];
 	uint64_t began_us; /* realtime: what is older was there before */
@@ -392,27 +394,42 @@ static int on_io(sd_event_source *s _unused_, int fd _unused_, uint32_t events _
 	return 0;
 }
 
-static int on_timer(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
-{
-	mr_feed_wake(userdata);
-	return 0;
-}
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
-/* Where inotify cannot be relied on (network file systems), libsystemd wants to be called by time.
- */
+/* journald writes into mapped memory, which wakes nobody, and wakes readers by a timer of its own,
+ * up to 250 ms later: long enough for a client to be refused that has just logged in. */
 static void arm_timer(struct journal_feed *f)
 {
-	uint64_t at;
+	uint64_t now, at, asked;
 
-	if (sd_journal_get_timeout(f->j, &at) <= 0 || at == UINT64_MAX)
+	if (sd_event_now(f->feed.event, CLOCK_MONOTONIC, &now) < 0)
 		return;
+	at = now + LOOK_US;
+	/* where inotify cannot be relied on, libsystemd wants to be called by time */
+	if (sd_journal_get_timeout(f->j, &asked) > 0 && asked < at)
+		at = asked;
 	if (f->timer) {
 		sd_event_source_set_time(f->timer, at);
 		sd_event_source_set_enabled(f->timer, SD_EVENT_ONESHOT);
 	} else {
-		sd_event_add_time(f->feed.event, &f->timer, CLOCK_MONOTONIC, at, 0, on_timer,
-				  &f->feed);
+		sd_event_add_time(f->feed.event, &f->timer, CLOCK_MONOTONIC, at, LOOK_US / 10,
+				  on_timer, &f->feed);
 	}
+}
+
+/* Most looks find nothing: no turn begins then. */
+static int on_timer(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct journal_feed *f = journal_feed(userdata);
+	int r = sd_journal_next(f->j);
+
+	if (r == 0) {
+		arm_timer(f);
+		return 0;
+	}
+	f->ahead = r > 0;
+	mr_feed_wake(&f->feed);
+	return 0;
 }
 
 static int open_files(struct journal_feed *f, struct mr_error *e)
@@ -439,6 +456,7 @@ static int journal_open(struct mr_feed *feed, struct mr_error *e)
 
 	if (r < 0)
 		return r;
+	f->ahead = false;
 	survive_bus_errors();
 	sd_journal_set_data_threshold(f->j, FIELD_MAX);
 	r = add_matches(f, e);
@@ -469,7 +487,8 @@ static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error
 	while (r >= 0 && !late) {
 		uint64_t time_us = 0;
 
-		r = sd_journal_next(f->j);
+		r = f->ahead ? 1 : sd_journal_next(f->j);
+		f->ahead = false;
 		if (r <= 0)
 			break;
 		if (sd_journal_get_realtime_usec(f->j, &time_us) < 0)
