@@ -241,11 +241,19 @@ static void check_relay(struct mr_parser *p)
 		mr_parse_find(
 			p, MR_RISK, r->place, "mode addresses;",
 			"an open relay: \"mode anyone\" lets strangers send mail to anywhere");
-	if (r->given && r->mode == MR_RELAY_LOCAL_USERS)
+	if (r->given && (r->mode == MR_RELAY_LOCAL_USERS || r->mode == MR_RELAY_LOCAL_HOSTS))
+		mr_parse_find(p, MR_RISK, r->place,
+			      "mode addresses; and permits for those who log in",
+			      "\"mode %s\" believes the sender's address, which anybody can forge",
+			      r->mode == MR_RELAY_LOCAL_USERS ? "local-users" : "local-hosts");
+	else if (r->given && r->accept_file)
 		mr_parse_find(
-			p, MR_RISK, r->place, "mode addresses; and permits for those who log in",
-			"\"mode local-users\" believes the sender's address, which anybody can "
-			"forge");
+			p, MR_NOTE, r->place, NULL,
+			"the accept file is asked in the modes local-hosts and local-users only");
+	if (r->given && !r->n_local_domains)
+		mr_parse_find(p, MR_NOTE, r->place, "local-domains { example.com };",
+			      "no local-domains: nobody is refused for relaying, the mail server "
+			      "decides");
 }
 
 static void check_whole(struct mr_parser *p)
