@@ -14,7 +14,6 @@
 #define PARAMETERS_MAX 10000 /* of main.cf; Postfix itself knows about a thousand */
 #define EXPAND_DEPTH   10
 #define EXPAND_MAX     MR_IMPORT_LINE_MAX /* bytes of a value, variables put in */
-#define RUN_MIN	       4 /* as many rules in a row become a set */
 
 struct parameter {
 	char *name, *value;
@@ -397,50 +396,6 @@ static int domains(struct postfix *p, const char *name, FILE *to)
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-static void put_source(const struct mr_import_rule *r, FILE *out)
-{
-	char buf[MR_PREFIX_TEXT];
-
-	if (r->domain)
-		fprintf(out, "name %s", r->domain);
-	else
-		fputs(mr_import_source(&r->prefix, buf), out);
-}
-
-static bool same_rule(const struct mr_import_rule *a, const struct mr_import_rule *b)
-{
-	return a->action == b->action && a->noauth == b->noauth && !a->domain && !b->domain;
-}
-
-/* Rules in a row that differ in nothing but the network become a set; their order is free. */
-static void put_rules(const struct mr_import_rules *rules, const char *set, FILE *sets, FILE *out)
-{
-	static const char *const actions[] = { "allow", "deny", "reject" };
-	unsigned int n_sets = 0;
-	char buf[MR_PREFIX_TEXT];
-
-	for (size_t k = 0; k < rules->n;) {
-		const struct mr_import_rule *r = &rules->v[k];
-		size_t n = 1;
-
-		while (k + n < rules->n && same_rule(r, r + n))
-			n++;
-		fprintf(out, "\t%s ", actions[r->action]);
-		if (n >= RUN_MIN) {
-			fprintf(out, "@%s-%u", set, ++n_sets);
-			fprintf(sets, "set %s-%u {\n", set, n_sets);
-			for (size_t j = 0; j < n; j++)
-				fprintf(sets, "\t%s;\n", mr_prefix_text(&r[j].prefix, buf));
-			fputs("}\n", sets);
-		} else {
-			put_source(r, out);
-			n = 1;
-		}
-		fputs(r->noauth ? " noauth;\n" : ";\n", out);
-		k += n;
-	}
-}
-
 /* Who may talk by an access table and is in mynetworks may still relay. */
 static void keep_relaying(struct postfix *p)
 {
@@ -477,9 +432,9 @@ static void print(struct postfix *p, const char *notes, const char *local, const
 	if (!p->trusted_first)
 		keep_relaying(p);
 	if (n)
-		put_rules(&p->networks, "mynetworks", out, n);
+		mr_import_rules_put(&p->networks, "mynetworks", out, n);
 	if (a)
-		put_rules(&p->access, "access", out, a);
+		mr_import_rules_put(&p->access, "access", out, a);
 	if (!a || !n || fclose(a) != 0 || fclose(n) != 0) {
 		mr_import_error(p->i, "out of memory");
 		return;
@@ -589,7 +544,7 @@ int mr_import_postfix(struct mr_import *i)
 	struct postfix p = { .i = i };
 	_free_ char *notes = NULL, *local = NULL, *to = NULL;
 	size_t len[3];
-	FILE *out = i->out;
+	FILE *out = i->out, **const texts[] = { &p.notes, &p.local, &p.to };
 	int r = -ENOMEM;
 
 	p.notes = open_memstream(&notes, &len[0]);
@@ -600,9 +555,9 @@ int mr_import_postfix(struct mr_import *i)
 		r = import(&p);
 		i->out = out;
 	}
-	if ((p.notes && fclose(p.notes) != 0) | (p.local && fclose(p.local) != 0) |
-	    (p.to && fclose(p.to) != 0))
-		r = -ENOMEM;
+	for (size_t k = 0; k < MR_ARRAY_SIZE(texts); k++)
+		if (*texts[k] && fclose(*texts[k]) != 0)
+			r = -ENOMEM;
 	if (r == 0)
 		print(&p, notes, local, to, out);
 	clear(&p);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * import_postfix.h - what the two halves of the Postfix importer share: rules as they are gathered.
+ * import_postfix.h - what the parts of the Postfix importer share: rules as they are gathered.
  */
 #ifndef MAILREEVE_CTL_IMPORT_POSTFIX_H
 #define MAILREEVE_CTL_IMPORT_POSTFIX_H
@@ -32,6 +32,9 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 		    struct mr_import_rules *rules);
 int mr_import_add(struct mr_import *i, struct mr_import_rules *rules,
 		  const struct mr_import_rule *rule);
+/* Prints the rules to out; runs of the same kind become sets called `set`-…, printed to sets. */
+void mr_import_rules_put(const struct mr_import_rules *rules, const char *set, FILE *sets,
+			 FILE *out);
 /* A logical line: those that begin with a blank continue it.  Comments and empty lines are passed
  * over; *buf keeps the text.  1: a line, 0: the end, or -ENOMEM.  i->line is its first. */
 int mr_import_logical(struct mr_import *i, const char **at, const char *end, char **buf,
