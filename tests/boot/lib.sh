@@ -59,7 +59,8 @@ hit() { # SIGNAL: never process 0, which is everybody in our own process group
 	[ "${pid:-0}" -gt 1 ] && inside kill -"$1" "$pid"
 }
 prop_is() { [ "$(prop "$1")" = "$2" ]; }
-tries() { inside ip netns exec world /usr/lib/mrnet connect "$1" 10.77.0.1 "$2" | cut -d' ' -f1; }
+# tries SRC PORT [MS]: what a client of the world meets
+tries() { inside ip netns exec world /usr/lib/mrnet connect "$1" 10.77.0.1 "$2" "${3:-700}" | cut -d' ' -f1; }
 tries_is() { [ "$(tries "$2" "$3")" = "$1" ]; }
 journal() { inside journalctl --no-pager -u mailreeve -o cat "$@"; }
 config() { inside sh -c 'cat >/etc/mailreeve/mailreeve.conf'; }
