@@ -63,9 +63,9 @@ struct mr_command {
 };
 
 extern const struct mr_command mr_ctl_account, mr_ctl_apply, mr_ctl_attach, mr_ctl_ban,
-	mr_ctl_check, mr_ctl_confirm, mr_ctl_detach, mr_ctl_import, mr_ctl_lan, mr_ctl_learn,
-	mr_ctl_monitor, mr_ctl_permit, mr_ctl_replay, mr_ctl_rules, mr_ctl_stats, mr_ctl_status,
-	mr_ctl_undo, mr_ctl_why;
+	mr_ctl_check, mr_ctl_confirm, mr_ctl_detach, mr_ctl_doctor, mr_ctl_import, mr_ctl_lan,
+	mr_ctl_learn, mr_ctl_monitor, mr_ctl_permit, mr_ctl_replay, mr_ctl_rules, mr_ctl_stats,
+	mr_ctl_status, mr_ctl_undo, mr_ctl_why;
 
 /* "mailreeve: …" on standard error; returns the status, so that `return mr_ctl_fail(…)` reads
  * well. */

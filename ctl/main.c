@@ -14,10 +14,10 @@
 
 /* In the order of the help text: look before it counts, change, watch. */
 static const struct mr_command *const commands[] = {
-	&mr_ctl_check,	 &mr_ctl_why,	 &mr_ctl_replay, &mr_ctl_lan,	&mr_ctl_apply,
-	&mr_ctl_confirm, &mr_ctl_undo,	 &mr_ctl_permit, &mr_ctl_ban,	&mr_ctl_account,
-	&mr_ctl_attach,	 &mr_ctl_detach, &mr_ctl_status, &mr_ctl_rules, &mr_ctl_stats,
-	&mr_ctl_monitor, &mr_ctl_learn,	 &mr_ctl_import,
+	&mr_ctl_check,	 &mr_ctl_why,	 &mr_ctl_replay, &mr_ctl_lan,	 &mr_ctl_apply,
+	&mr_ctl_confirm, &mr_ctl_undo,	 &mr_ctl_permit, &mr_ctl_ban,	 &mr_ctl_account,
+	&mr_ctl_attach,	 &mr_ctl_detach, &mr_ctl_status, &mr_ctl_rules,	 &mr_ctl_stats,
+	&mr_ctl_monitor, &mr_ctl_learn,	 &mr_ctl_import, &mr_ctl_doctor,
 };
 
 struct common {

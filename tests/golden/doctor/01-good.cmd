@@ -1,0 +1,1 @@
+doctor -c good.conf --postconf good.postconf --master good.master --doveconf good.doveconf

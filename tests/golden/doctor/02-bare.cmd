@@ -1,0 +1,1 @@
+doctor -c empty.conf --postconf bare.postconf --doveconf bare.doveconf

@@ -1,0 +1,1 @@
+doctor -c v24.conf --doveconf v24.doveconf

@@ -1,0 +1,1 @@
+doctor -c tcp.conf --postconf late.postconf

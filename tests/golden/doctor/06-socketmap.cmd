@@ -1,0 +1,1 @@
+doctor -c good.conf --postconf sockmap.postconf

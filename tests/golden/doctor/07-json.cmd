@@ -1,0 +1,1 @@
+doctor -c danger.conf --postconf danger.postconf --doveconf danger.doveconf --json
