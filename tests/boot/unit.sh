@@ -135,6 +135,10 @@ ok "start, as after a reboot" inside systemctl start mailreeve
 is "guarded" timeout "$(tries 198.51.100.66 25)"
 is "the permit outlived it" open "$(tries 203.0.113.5 587)"
 
+inside sed -i '/^adm:/d; /^systemd-journal:/d; /^postfix:/d' /etc/group
+ok "starts where the groups are missing" inside systemctl restart mailreeve
+is "and guards" timeout "$(tries 198.51.100.66 25)"
+
 ok "detach" inside mailreeve detach
 is "is the way out" open "$(tries 198.51.100.66 25)"
 ok "attach" inside mailreeve attach
