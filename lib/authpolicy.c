@@ -9,34 +9,13 @@
  */
 #include <mailreeve/authpolicy.h>
 
-#include <jansson.h>
+#include <mailreeve/report.h>
 #include <string.h>
 #include <strings.h>
 
 #define PROOF_MAX 1024 /* bytes of a header value that is worth looking at */
 
 /* --- requests --------------------------------------------------------------------------------- */
-
-/* Length of the UTF-8 sequence at p, 0 if it is none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80	     ? 1
-		   : p[0] >> 5 == 6  ? 2
-		   : p[0] >> 4 == 14 ? 3
-		   : p[0] >> 3 == 30 ? 4
-				     : 0;
-
-	if (n > left || (n == 2 && p[0] < 0xc2))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if (p[i] >> 6 != 2)
-			return 0;
-	if ((n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))) ||
-	    (n == 4 &&
-	     ((p[0] == 0xf0 && p[1] < 0x90) || p[0] > 0xf4 || (p[0] == 0xf4 && p[1] > 0x8f))))
-		return 0;
-	return n;
-}
 
 static char *clean_copy(const char *body, size_t len)
 {
@@ -45,7 +24,7 @@ static char *clean_copy(const char *body, size_t len)
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_length((const unsigned char *)body + i, len - i);
+		size_t n = mr_report_utf8((const unsigned char *)body + i, len - i);
 
 		memcpy(out + i, n ? body + i : "?", n ? n : 1);
 		i += n ? n : 1;

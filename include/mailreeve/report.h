@@ -19,7 +19,8 @@
  *                   "daemon":{"pid","version","uid"}|null,"config","config_error"|null,
  *                   "confirm":{"expires_in"}|null,"undo":bool,"devices":[device…, "error"?],
  *                   "services":[{"name","ports","mode"}],"permits":{"live","max"},
- *                   "bans":{"live","max"},"learn":learn|null,"memory":{"active","spare"},
+ *                   "bans":{"live","max"},"learn":learn|null,
+ *                   "dovecot":dovecot|null,"accounts":accounts|null,"memory":{"active","spare"},
  *                   "warnings":[text…]}
  * learn            {"sources":[{"name","kind":"file"|"journal"|"stdin","state":"waiting"|
  *                   "catching up"|"following"|"failed"|"ended","lines","events":{"login","logout",
@@ -27,6 +28,10 @@
  *                   "lag":seconds|null,"error"|null,"untrusted"?,"note"|null,"retry_in"|null}],
  *                   "events","permits","bans","capped":{"user","address","prefix"},"protected",
  *                   "doubles","forgotten","addresses","sessions","before_boot"}
+ * dovecot          {"listen":["ADDRESS:PORT"…],"secret":bool,"allowed","refused","shadow","reports",
+ *                   "ignored","bad"}: questions answered, reports believed and not
+ * accounts         {"store"|null,"file","remembered","asked","cached","failed","faulty",
+ *                   "error"|null}: "file" counts those of the configuration
  * apply            {"generation","seconds","prefixes4","prefixes6","classes","rules","services",
  *                   "changed":bool,"confirm":seconds|null,"risks":[finding],"notes":[finding]}
  */
