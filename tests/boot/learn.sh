@@ -104,8 +104,13 @@ config <<-'C'
 	service pop3 { allow any; }
 	permit { ttl 30m; }
 	ban { ttl 1h; on failure 5 in 10m; }
-	learn { journal { dovecot.service } }
+	learn {
+		journal { unit dovecot.service; format dovecot; }
+		file "/var/log/mail.log" { format postfix; }
+	}
 C
+# as rsyslog makes it
+inside install -m 640 -o root -g adm /dev/null /var/log/mail.log
 ok "start" inside systemctl start mailreeve
 ok "the journal is followed, as a user of its own" within 5 source_is state following
 is "who never logged in cannot submit" timeout "$(tries $NET.11 587)"
@@ -118,6 +123,9 @@ ok "a POP3 login too" opens $NET.12
 is "a login from before the first start earns nothing" timeout "$(tries $NET.10 587)"
 is "learned, with its user" "$NET.11 learned anna" \
 	"$(inside mailreeve permit list --json | jq -r 'select(.address == "'$NET.11'") | "\(.address) \(.origin) \(.user)"')"
+echo "$(LC_ALL=C date '+%b %e %H:%M:%S') mx postfix/submission/smtpd[77]: 7D2A41: client=unknown[$NET.25], sasl_method=PLAIN, sasl_username=anna" |
+	inside tee -a /var/log/mail.log >/dev/null
+ok "a login in a file of group adm too" opens $NET.25
 for i in 50 51 52; do latency $NET.$i; done
 
 # --- what does not
