@@ -162,7 +162,8 @@ int cmd_learn(int argc, char **argv)
 	if (argc < 8)
 		return 2;
 	n = (unsigned int)atoi(argv[7]);
-	n = n < ADDRESSES ? n : ADDRESSES;
+	if (n == 0 || n > ADDRESSES)
+		return 2;
 	fd = packet_socket(argv[1], &to, argv[2]);
 	w.fd = open(argv[5], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	w.rate = atol(argv[6]);
@@ -181,7 +182,8 @@ int cmd_learn(int argc, char **argv)
 	printf("%u logins, %u missed, %lu lines beside; us: least %llu median %llu p90 %llu p99 "
 	       "%llu "
 	       "most %llu\n",
-	       n, missed, (unsigned long)w.lines, (unsigned long long)took[missed] / 1000,
+	       n, missed, (unsigned long)w.lines,
+	       (unsigned long long)took[missed < n ? missed : 0] / 1000,
 	       (unsigned long long)took[n / 2] / 1000, (unsigned long long)took[n * 9 / 10] / 1000,
 	       (unsigned long long)took[n * 99 / 100] / 1000,
 	       (unsigned long long)took[n - 1] / 1000);
