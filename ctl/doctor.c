@@ -79,14 +79,12 @@ static int read_all(int fd, struct input *in)
 static enum mr_exit input_run(const char *program, const char *option, const char *title,
 			      struct input *in)
 {
-	_close_ int out = -EBADF;
 	int fd[2], status = 0, r;
 	pid_t pid;
 
 	in->path = title;
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", title, strerror(errno));
-	out = fd[0];
 	pid = fork();
 	if (pid == 0) {
 		const char *const argv[] = { program, option, NULL };
@@ -97,10 +95,11 @@ static enum mr_exit input_run(const char *program, const char *option, const cha
 		_exit(errno == ENOENT ? 127 : 126);
 	}
 	close(fd[1]);
-	if (pid < 0)
-		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", title, strerror(errno));
-	r = read_all(out, in);
-	out = -EBADF;
+	if (pid < 0) {
+		close(fd[0]);
+		return mr_ctl_fail(MR_EXIT_USAGE, "%s: no process for it", title);
+	}
+	r = read_all(fd[0], in);
 	close(fd[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

@@ -360,6 +360,15 @@ int mr_import_kind(const char *arg, const char *const *kinds, const char **path)
 	return -1;
 }
 
+struct options {
+	bool lines;
+};
+static const struct mr_option options[] = {
+	{ "lines", 0, MR_OPTION_FLAG, offsetof(struct options, lines), NULL,
+	  "ispconfig: lines for `mailreeve account import`" },
+	{ NULL, 0, 0, 0, NULL, NULL },
+};
+
 /* --- the command ------------------------------------------------------------------------------ */
 
 static enum mr_exit import_done(struct mr_import *i, const char *text, size_t len)
@@ -381,6 +390,7 @@ static enum mr_exit import_done(struct mr_import *i, const char *text, size_t le
 static enum mr_exit import_run(const struct mr_ctl *ctl)
 {
 	struct mr_import i = { .args = ctl->args + 1, .n_args = ctl->n_args - 1, .path = "" };
+	const struct options *o = ctl->options;
 	const struct system *s = NULL;
 	_free_ char *text = NULL;
 	size_t len = 0;
@@ -393,6 +403,9 @@ static enum mr_exit import_run(const struct mr_ctl *ctl)
 		return mr_ctl_fail(MR_EXIT_USAGE,
 				   "import: '%s' is not vpop3, imail, postfix or ispconfig",
 				   ctl->args[0]);
+	i.lines = o->lines;
+	if (i.lines && s->import != mr_import_ispconfig)
+		return mr_ctl_fail(MR_EXIT_USAGE, "import %s: --lines is for ispconfig", s->name);
 	if (i.n_args == 0)
 		return mr_ctl_fail(MR_EXIT_USAGE, "import %s: which file?", s->name);
 	i.out = open_memstream(&text, &len);
@@ -400,8 +413,8 @@ static enum mr_exit import_run(const struct mr_ctl *ctl)
 		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
 	fprintf(i.out,
 		"# Made by mailreeve import from: %s.\n"
-		"# Read it, then: mailreeve check -c FILE\n\n",
-		s->title);
+		"# Read it, then: mailreeve %s FILE\n\n",
+		s->title, i.lines ? "account import" : "check -c");
 	r = s->import(&i);
 	if (fclose(i.out) != 0 && r == 0)
 		r = -ENOMEM;
@@ -412,7 +425,7 @@ static enum mr_exit import_run(const struct mr_ctl *ctl)
 
 const struct mr_command mr_ctl_import = {
 	.name = "import",
-	.usage = "vpop3|imail|postfix|ispconfig [KIND:]FILE…",
+	.usage = "vpop3|imail|postfix|ispconfig [--lines] [KIND:]FILE…",
 	.summary = "print a configuration made from another mail server's settings",
 	.help = "vpop3      access restrictions, old (!192.168.0.1) and new (DENY 192.168.1.1);\n"
 		"           KIND: smtp, pop3, imap or global, where the file does not say it\n"
@@ -420,9 +433,11 @@ const struct mr_command mr_ctl_import = {
 		"postfix    main.cf or the output of `postconf -n`, and tables as text;\n"
 		"           KIND: cidr or hash, for a table that main.cf does not name\n"
 		"ispconfig  a dump of mail_user and mail_user_ip_restriction, or their rows\n"
-		"           as `mysql -B` prints them\n\n"
+		"           as `mysql -B` prints them; --lines: for the SQLite store\n\n"
 		"What has no equal becomes a comment; a line that is none is an error, and\n"
 		"nothing is printed then.  - is standard input.  Nothing is changed.",
+	.options = options,
+	.options_size = sizeof(struct options),
 	.min_args = 1,
 	.max_args = 1024,
 	.run = import_run,

@@ -23,6 +23,7 @@ struct mr_import {
 	const char *path; /* being read */
 	unsigned int line; /* being read, from 1 */
 	size_t errors, left; /* left: told as comments */
+	bool lines; /* ispconfig: for `mailreeve account import` */
 	char **args; /* [KIND:]FILE */
 	int n_args;
 };

@@ -10,6 +10,7 @@
 #include "import_rows.h"
 
 #include <ctype.h>
+#include <mailreeve/account.h>
 
 #define ID_NONE UINT64_MAX
 
@@ -204,34 +205,79 @@ static const char *family(const struct mr_text *service)
 	return NULL;
 }
 
-static void put_entry(struct isp *s, const struct entry *e)
+/* One limit: a line of its own, or within the block of its account. */
+static void put_limit(struct isp *s, const char *account, const char *family_name, bool allow,
+		      const char *source)
 {
-	const char *f = family(&e->service), *action = e->allow ? "allow" : "deny";
+	if (s->i->lines)
+		fprintf(s->i->out, "%s %s %s %s\n", account, family_name, allow ? "allow" : "deny",
+			source);
+	else
+		fprintf(s->i->out, "\t%s %s %s;\n", family_name, allow ? "allow" : "deny", source);
+}
+
+static void put_left(struct isp *s, const struct mr_text *what, const char *why)
+{
+	if (!s->i->lines)
+		fputc('\t', s->i->out);
+	mr_import_left(s->i, what, "%s", why);
+}
+
+static void put_entry(struct isp *s, const char *account, const struct entry *e)
+{
+	const char *f = family(&e->service);
 	struct mr_text rest = e->ip, ip, none = { NULL, 0 };
-	struct mr_import *i = s->i;
 	char buf[MR_PREFIX_TEXT];
 	struct mr_prefix p;
 	bool cut = false;
 
-	i->path = e->path;
-	i->line = e->line;
+	s->i->path = e->path;
+	s->i->line = e->line;
 	mr_import_word(&rest, " \t", &ip);
 	if (!f) {
-		fputc('\t', i->out);
-		mr_import_left(i, &e->service, "no service of this name asks here");
+		put_left(s, &e->service, "no service of this name asks here");
 	} else if (mr_text_is(&ip, "none")) {
-		fprintf(i->out, "\t%s %s none;\n", f, action);
+		put_limit(s, account, f, e->allow, "none");
 	} else if (rest.n || mr_import_prefix(&ip, &none, &p, &cut) < 0) {
-		fputc('\t', i->out);
-		mr_import_left(i, &e->ip,
-			       e->allow ? "no address; it matches nobody"
-					: "no address; it refused nobody");
+		put_left(s, &e->ip,
+			 e->allow ? "no address; it matches nobody"
+				  : "no address; it refused nobody");
 		if (e->allow)
-			fprintf(i->out, "\t%s allow none;\n", f);
+			put_limit(s, account, f, true, "none");
 	} else {
-		fprintf(i->out, "\t%s %s %s;%s\n", f, action, mr_prefix_text(&p, buf),
-			cut ? "\t# without the bits behind the prefix" : "");
+		if (cut)
+			put_left(s, &e->ip, "the bits behind the prefix");
+		put_limit(s, account, f, e->allow, mr_prefix_text(&p, buf));
 	}
+}
+
+/* A line of text has no quotes: such a name stays with the configuration. */
+static bool fits_line(const char *account)
+{
+	return account[0] != '#' && !strpbrk(account, " \t") && strlen(account) <= MR_ACCOUNT_NAME;
+}
+
+static void put_account(struct isp *s, const struct line *l, size_t n)
+{
+	struct mr_text name = mr_text_of(l->account);
+
+	if (s->i->lines && !fits_line(l->account)) {
+		s->i->path = l->e->path;
+		s->i->line = l->e->line;
+		mr_import_left(s->i, &name,
+			       "the name does not fit into a line: use an account "
+			       "statement");
+		return;
+	}
+	if (!s->i->lines) {
+		fputs("account ", s->i->out);
+		mr_import_quote(s->i->out, name.p, name.n);
+		fputs(" {\n", s->i->out);
+	}
+	for (size_t k = 0; k < n; k++)
+		put_entry(s, l->account, l[k].e);
+	if (!s->i->lines)
+		fputs("}\n", s->i->out);
 }
 
 static int print(struct isp *s)
@@ -246,17 +292,11 @@ static int print(struct isp *s)
 		return r;
 	if (s->lines)
 		qsort(s->line, s->lines, sizeof(*s->line), by_account);
-	for (size_t k = 0; k < s->lines; k++) {
-		const char *name = s->line[k].account;
-
-		if (k == 0 || strcmp(name, s->line[k - 1].account) != 0) {
-			fputs("account ", s->i->out);
-			mr_import_quote(s->i->out, name, strlen(name));
-			fputs(" {\n", s->i->out);
-		}
-		put_entry(s, s->line[k].e);
-		if (k + 1 == s->lines || strcmp(name, s->line[k + 1].account) != 0)
-			fputs("}\n", s->i->out);
+	for (size_t k = 0, n; k < s->lines; k += n) {
+		for (n = 1; k + n < s->lines; n++)
+			if (strcmp(s->line[k].account, s->line[k + n].account) != 0)
+				break;
+		put_account(s, &s->line[k], n);
 	}
 	return 0;
 }

@@ -32,6 +32,7 @@ for c in *.cmd; do
 	[ -z "${UPDATE:-}" ] || cp "$work/out" "$name.ok"
 	{ [ $rc = 0 ] && diff -u "$name.ok" "$work/out"; } >"$work/diff" 2>&1
 	result $? "$name" "$work/diff"
+	[[ ${args[*]} != *--lines* ]] || continue # no configuration
 	cp kill.lst accept.txt "$work"
 	"$mailreeve" check -c "$work/out" >"$work/log" 2>&1
 	result $? "$name: check accepts it" "$work/log"
@@ -107,6 +108,15 @@ result $? "variables that name each other end" "$work/err"
 "$mailreeve" import vpop3 - <01-vpop3-old.txt 2>&1 | cmp - 01-vpop3-old.ok >"$work/log" 2>&1
 result $? "standard input" "$work/log"
 
+# --- the rows of ISPConfig in the SQLite store
+"$mailreeve" import ispconfig --lines shop.sql >"$work/lines" 2>"$work/log" &&
+	"$mailreeve" account import --db "$work/accounts.db" "$work/lines" >>"$work/log" 2>&1 &&
+	"$mailreeve" account list --db "$work/accounts.db" >"$work/list" 2>>"$work/log" &&
+	[ "$(sort "$work/list")" = "$(grep '^[^#]' "$work/lines" | sort)" ] &&
+	grep -qx 'shop@example.com pop3 allow none' "$work/list"
+result $? "account import takes --lines" "$work/log"
+refuse 'lines is for ispconfig' vpop3 --lines
+
 # --- what another server meant, asked of the policy
 # answer STATUS CONFIG ARGUMENT...: of why
 answer() {
@@ -149,6 +159,7 @@ cp -- *.txt *.cf *.cidr *.lst *.DAT *.sql *.tsv "$work/m"
 for seed in $(seq "${MUTANTS:-15}"); do
 	for c in *.cmd; do
 		read -r -a args <"$c"
+		[[ ${args[*]} != *--lines* ]] || continue
 		for f in "${args[@]:2}"; do mutate "${f#*:}" "$seed" >"$work/m/${f#*:}"; done
 		(cd "$work/m" && timeout 20 "$OLDPWD/$mailreeve" "${args[@]}" >"$work/out" 2>"$work/err")
 		case $? in

@@ -1,0 +1,1 @@
+import ispconfig --lines shop.sql
