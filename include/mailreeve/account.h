@@ -14,8 +14,9 @@
 
 #define MR_ACCOUNT_NAME	  320 /* bytes: local part and domain */
 #define MR_ACCOUNT_LIMITS 1024 /* limits of one mailbox in a store; a person writes a handful */
-#define MR_ACCOUNT_FILE	  "accounts.db" /* in the state directory; in the runtime one a link to it \
-					 */
+#define MR_ACCOUNT_FILE \
+	"accounts.db" /* in the state directory; in the runtime one a link to it \
+		       */
 
 enum mr_limit_kind { MR_LIMIT_PREFIX, MR_LIMIT_ANY, MR_LIMIT_NONE };
 struct mr_limit {

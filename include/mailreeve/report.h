@@ -28,7 +28,7 @@
  *                   "lag":seconds|null,"error"|null,"untrusted"?,"note"|null,"retry_in"|null}],
  *                   "events","permits","bans","capped":{"user","address","prefix"},"protected",
  *                   "doubles","forgotten","addresses","sessions","before_boot"}
- * dovecot          {"listen":["ADDRESS:PORT"…],"secret":bool,"allowed","refused","shadow","reports",
+ * dovecot {"listen":["ADDRESS:PORT"…],"secret":bool,"allowed","refused","shadow","reports",
  *                   "ignored","bad"}: questions answered, reports believed and not
  * accounts         {"store"|null,"file","remembered","asked","cached","failed","faulty",
  *                   "error"|null}: "file" counts those of the configuration

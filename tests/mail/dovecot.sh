@@ -5,6 +5,7 @@
 # with users, bans that cut the packets, an attempt that is both reported and logged, a daemon that
 # is gone.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../net/mariadb.sh"
 
 policy() { # LEARN
 	config <<-C
@@ -88,6 +89,24 @@ ok "two wrong passwords are two" not has_ban $DENIED
 login imap $DENIED alice wrong
 ok "the third one bans" within 3 has_ban $DENIED
 ok "which cuts the packets" silent $DENIED 143
+
+# --- the same shop in a database
+if database_make; then
+	mysql_run "INSERT INTO mail_user (login, email) VALUES ('alice', 'alice@example.test');
+		INSERT INTO mail_user_ip_restriction (mailuser_id, ip, mode, service) VALUES
+			(1, '$OTHER', 'w', 'smtp'), (1, 'none', 'w', 'pop3')" dbispconfig
+	policy "$(database_statement 1s last)"
+	ok "MariaDB instead of SQLite" ctl apply
+	ok "it sends from another address now" authenticates alice $OTHER
+	ok "and from no other" not authenticates alice $ALLOWED
+	ok "nobody reads it by POP" not login pop3 $OTHER alice
+	ok "everybody by IMAP" login imap $STRANGER alice
+	ok "others are not limited" authenticates fred $STRANGER
+	policy ''
+	ok "back to SQLite" ctl apply
+else
+	skip "MariaDB" "$no_database"
+fi
 
 # --- without mailreeved
 ok "mailreeved stops" stop_daemon

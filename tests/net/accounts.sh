@@ -6,6 +6,7 @@
 # a directory of its own.  The web shop: sends from its own address only, is not read by POP, and is
 # by IMAP from everywhere.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/mariadb.sh"
 command -v curl >/dev/null || skip_all "needs curl (scripts/deps)"
 
 URL=http://127.0.0.1:4001 SHOP=10.0.0.101
@@ -83,49 +84,19 @@ ok "allows" allows shop2@example.com "$STRANGER" smtp
 ok "but what the file says holds" refuses shop@example.com 10.0.0.102 smtp
 
 # --- MariaDB
-PATH=$PATH:/usr/sbin
-command -v mariadbd mariadb-install-db >/dev/null || {
-	skip "MariaDB" "needs mariadb-server-core (scripts/deps)"
-	done_testing
-}
-SOCKET=$DIR/db.sock
-database() { # starts it; its pid in $db
-	mariadbd --no-defaults --user=root --datadir="$DIR/db" --socket="$SOCKET" --skip-networking \
-		--innodb-buffer-pool-size=16M --pid-file="$DIR/db.pid" >"$DIR/db.log" 2>&1 &
-	db=$!
-	pids+=("$db")
-	within 30 mysql_run 'SELECT 1'
-}
-if command -v mariadb >/dev/null; then
-	mysql_run() { mariadb --no-defaults -S "$SOCKET" -u root ${2:+"$2"} -e "$1"; }
-else
-	mysql_run() { false; }
-fi
-mariadb-install-db --no-defaults --user=root --datadir="$DIR/db" --skip-test-db \
-	--auth-root-authentication-method=normal >"$DIR/db.log" 2>&1
-if ! database; then
-	skip "MariaDB" "it does not start here: $(tail -1 "$DIR/db.log")"
+if ! database_make; then
+	skip "MariaDB" "$no_database"
 	done_testing
 fi
-mysql_run "CREATE DATABASE dbispconfig"
 mysql_run "
-	CREATE TABLE mail_user (mailuser_id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-		login varchar(255) NOT NULL, email varchar(255) NOT NULL, password varchar(255) NOT NULL DEFAULT '');
-	CREATE TABLE mail_user_ip_restriction (restriction_id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-		mailuser_id int unsigned NOT NULL, ip varchar(50) DEFAULT NULL,
-		mode enum('w','b') NOT NULL DEFAULT 'w', service varchar(50) DEFAULT NULL);
 	INSERT INTO mail_user (login, email) VALUES ('shop3', 'shop3@example.com'), ('anna', 'anna@example.com'),
 		('all@example.com', 'all@example.com'), ('odd', 'odd@example.com');
 	INSERT INTO mail_user_ip_restriction (mailuser_id, ip, mode, service) VALUES
 		(1, '$SHOP', 'w', 'smtp'), (1, 'none', 'w', 'pop3'),
 		(2, '192.0.2.0/24', 'w', 'imap'), (2, '2001:db8::/32', 'w', 'imap'), (2, '192.0.2.66', 'b', 'imap'),
 		(3, '192.0.2.1', 'w', ''), (3, '192.0.2.2', 'w', NULL),
-		(4, 'somewhere', 'w', 'imap'), (4, 'somewhere', 'b', 'pop3');
-	CREATE USER mailreeve@localhost IDENTIFIED BY 'geheim';
-	GRANT SELECT ON dbispconfig.* TO mailreeve@localhost" dbispconfig
-echo geheim >"$DIR/password"
-chmod 600 "$DIR/password"
-maria() { policy "accounts mariadb { socket \"$SOCKET\"; database dbispconfig; user mailreeve; password-file \"$DIR/password\"; ttl $1; on-failure $2; }"; }
+		(4, 'somewhere', 'w', 'imap'), (4, 'somewhere', 'b', 'pop3')" dbispconfig
+maria() { policy "$(database_statement "$1" "$2")"; }
 maria 300ms last
 ok "MariaDB" ctl apply
 the_shop shop3@example.com "MariaDB, by email"
