@@ -7,10 +7,12 @@
  * twice.
  */
 #include "ids.h"
+#include "state.h"
 
 #include <jansson.h>
 #include <string.h>
 
+#define IDS_VERSION  1
 #define IDS_FILE_MAX (64u << 20) /* bytes; a million users and their addresses fit */
 #define USERS_MAX    1000000u /* users that are told apart; more share the number 0 */
 #define HASH_EMPTY   UINT32_MAX
@@ -371,25 +373,18 @@ int mr_ids_new(struct mr_ids **out)
 int mr_ids_load(const char *path, struct mr_ids **out, struct mr_error *e)
 {
 	_cleanup_(mr_ids_freep) struct mr_ids *ids = NULL;
-	_free_ char *text = NULL;
-	json_error_t why;
 	json_t *top;
-	size_t len;
 	int r = mr_ids_new(&ids);
 
-	if (r == 0)
-		r = mr_read_file(path, IDS_FILE_MAX, &text, &len);
+	if (r < 0)
+		return mr_error(e, r, "%s: %s", path, strerror(-r));
+	r = mr_state_read_json(path, IDS_FILE_MAX, IDS_VERSION, &top, e);
 	if (r == -ENOENT) {
 		*out = MR_TAKE_PTR(ids);
 		return 0;
 	}
 	if (r < 0)
-		return mr_error(e, r, "%s: %s", path, strerror(-r));
-	top = json_loadb(text, len, 0, &why);
-	if (!json_is_object(top)) {
-		json_decref(top);
-		return mr_error(e, -EBADMSG, "%s:%i: %s", path, why.line, why.text);
-	}
+		return r;
 	r = load_services(ids, json_object_get(top, "services"));
 	if (r == 0)
 		r = load_users(ids, json_object_get(top, "users"));
@@ -426,8 +421,8 @@ char *mr_ids_dump(const struct mr_ids *ids)
 
 		json_array_append_new(counters, v ? v : json_null());
 	}
-	top = json_pack("{s:i,s:o,s:o,s:o}", "version", 1, "services", services, "users", users,
-			"counters", counters);
+	top = json_pack("{s:i,s:o,s:o,s:o}", "version", IDS_VERSION, "services", services, "users",
+			users, "counters", counters);
 	text = top ? json_dumps(top, JSON_COMPACT) : NULL;
 	json_decref(top);
 	return text;

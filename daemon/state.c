@@ -225,13 +225,13 @@ static int write_json(const char *path, json_t *top)
 	return text ? mr_write_file(path, text, strlen(text), 0600) : -ENOMEM;
 }
 
-static int read_json(const char *path, json_t **out, struct mr_error *e)
+int mr_state_read_json(const char *path, size_t max, int version, json_t **out, struct mr_error *e)
 {
 	_free_ char *text = NULL;
 	json_error_t why;
 	size_t len;
 	json_t *top;
-	int r = mr_read_file(path, STATE_JSON_MAX, &text, &len);
+	int r = mr_read_file(path, max, &text, &len);
 
 	if (r < 0)
 		return mr_error(e, r, "%s: %s", path, strerror(-r));
@@ -240,7 +240,7 @@ static int read_json(const char *path, json_t **out, struct mr_error *e)
 		json_decref(top);
 		return mr_error(e, -EBADMSG, "%s:%i: %s", path, why.line, why.text);
 	}
-	if (json_integer_value(json_object_get(top, "version")) > STATE_VERSION) {
+	if (json_integer_value(json_object_get(top, "version")) > version) {
 		json_decref(top);
 		return mr_error(e, -EBADMSG, "%s: written by a newer mailreeve", path);
 	}
@@ -330,7 +330,7 @@ int mr_state_load_policy(const char *dir, const char *name, char **config, struc
 	_free_ char *path = policy_path(dir, name), *from = NULL;
 	_cleanup_(mr_files_clear) struct mr_files f = { .frozen = true };
 	json_t *top = NULL;
-	int r = path ? read_json(path, &top, e) : -ENOENT;
+	int r = path ? mr_state_read_json(path, STATE_JSON_MAX, STATE_VERSION, &top, e) : -ENOENT;
 
 	if (r < 0)
 		return r;
@@ -385,7 +385,7 @@ static int keep_policy(const char *dir, const char *name, struct kept *policies,
 		return 0;
 	if (asprintf(&file, "%s.json", name) < 0)
 		return -ENOMEM;
-	r = read_json(path, &top, NULL);
+	r = mr_state_read_json(path, STATE_JSON_MAX, STATE_VERSION, &top, NULL);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
@@ -453,7 +453,7 @@ int mr_state_read_current(const char *dir, struct mr_current *out, struct mr_err
 	_free_ char *path = mr_state_path(dir, "current.json");
 	struct mr_current c = { 0 };
 	json_t *top = NULL;
-	int r = path ? read_json(path, &top, e) : -ENOMEM;
+	int r = path ? mr_state_read_json(path, STATE_JSON_MAX, STATE_VERSION, &top, e) : -ENOMEM;
 
 	if (r == -ENOENT) {
 		*out = c;

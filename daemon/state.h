@@ -17,6 +17,8 @@
 
 #include <mailreeve/config.h>
 
+#include <jansson.h>
+
 #define MR_SNAPSHOT_NAME 24 /* bytes: a generation number in decimal */
 
 struct mr_current {
@@ -33,6 +35,9 @@ struct mr_current {
 /* The directory and its parts; made if missing. */
 int mr_state_prepare(const char *dir, struct mr_error *e);
 char *mr_state_path(const char *dir, const char *name); /* malloc'ed, or NULL */
+
+/* A file of ours that holds one object of at most this version.  -EBADMSG: it does not. */
+int mr_state_read_json(const char *path, size_t max, int version, json_t **out, struct mr_error *e);
 
 int mr_state_read_current(const char *dir, struct mr_current *out, struct mr_error *e);
 int mr_state_write_current(const char *dir, const struct mr_current *c, struct mr_error *e);
