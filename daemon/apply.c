@@ -7,8 +7,8 @@
  * why to who asked and to the log.  Called by the control methods, netlink.c, the confirm timer and
  * main.
  */
-#include "accounts.h"
 #include "apply.h"
+#include "accounts.h"
 #include "authpolicy.h"
 #include "learn.h"
 
