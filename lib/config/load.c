@@ -9,6 +9,7 @@
  */
 #include "parser.h"
 
+#include <search.h>
 #include <string.h>
 
 #define IFNAME_MAX 15 /* bytes of a device name in Linux */
@@ -120,10 +121,15 @@ static int finish(struct mr_parser *p)
 	return 0;
 }
 
+static void keep(void *name _unused_)
+{
+}
+
 static void parser_free(struct mr_parser *p)
 {
 	if (!p)
 		return;
+	tdestroy(p->account_names, keep); /* the names are the policy's */
 	for (size_t i = 0; i < p->n_text; i++)
 		free(p->text[i].owned);
 	free(p->text);

@@ -6,6 +6,7 @@
  */
 #include "parser.h"
 
+#include <search.h>
 #include <string.h>
 
 #define RELAY_TEXT_MAX 400 /* bytes: a reply line of SMTP has 512, and Postfix adds its own */
@@ -217,6 +218,34 @@ static int account_rule(struct mr_parser *p, const struct mr_token *keyword, voi
 	return mr_parse_end(p);
 }
 
+struct account_name {
+	const char *name;
+	struct mr_place place;
+};
+
+static int by_account_name(const void *a, const void *b)
+{
+	return strcmp(((const struct account_name *)a)->name,
+		      ((const struct account_name *)b)->name);
+}
+
+/* Remembers an account; says so if it stood there before.  A tree: there may be 100,000. */
+static int account_known(struct mr_parser *p, const struct mr_account *a, const struct mr_token *t)
+{
+	struct account_name *n = mr_arena_alloc(p->arena, sizeof(*n)), **found;
+
+	if (!n)
+		return -ENOMEM;
+	*n = (struct account_name){ a->name, a->place };
+	found = tsearch(n, &p->account_names, by_account_name);
+	if (!found)
+		return -ENOMEM;
+	if (*found != n)
+		mr_parse_fail(p, t, "join the two blocks", "account %s stands twice, first in %s",
+			      mr_parse_quote(p, t), mr_parse_where(p, (*found)->place));
+	return 0;
+}
+
 int mr_parse_account(struct mr_parser *p, const struct mr_token *keyword, void *context)
 {
 	static const struct mr_statement table[] = {
@@ -234,11 +263,9 @@ int mr_parse_account(struct mr_parser *p, const struct mr_token *keyword, void *
 	r = mr_parse_text(p, "the name of a mailbox", &a.name);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < y->n_account; i++)
-		if (strcmp(y->account[i].name, a.name) == 0)
-			mr_parse_fail(p, &t, "join the two blocks",
-				      "account %s stands twice, first in %s", mr_parse_quote(p, &t),
-				      mr_parse_where(p, y->account[i].place));
+	r = account_known(p, &a, &t);
+	if (r < 0)
+		return r;
 	r = mr_parse_block(p, table, false, &a);
 	if (r == 0)
 		r = mr_arena_grow(p->arena, &y->account, y->n_account, sizeof(a));

@@ -104,6 +104,7 @@ struct mr_parser {
 	struct mr_place global_place;
 	bool learn_from_start;
 	uint64_t learn_since_us;
+	void *account_names; /* tree of tsearch(): which there are */
 };
 
 /* findings.c */
