@@ -26,6 +26,7 @@ static const struct {
 } parts[] = {
 	{ "drop", bench_drop },	  { "pass", bench_pass },	{ "apply", bench_apply },
 	{ "learn", bench_learn }, { "latency", bench_latency }, { "stall", bench_stall },
+	{ "ask", bench_ask },
 };
 
 static int usage(void)
