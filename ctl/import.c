@@ -8,6 +8,7 @@
  */
 #include "import.h"
 
+#include <mailreeve/config.h>
 #include <mailreeve/report.h>
 
 #include <ctype.h>
@@ -379,6 +380,13 @@ static enum mr_exit import_done(struct mr_import *i, const char *text, size_t le
 		return mr_ctl_fail(MR_EXIT_USAGE, "nothing is printed: %zu error%s", i->errors,
 				   i->errors == 1 ? "" : "s");
 	}
+	if (len > MR_CONFIG_MAX && !i->lines)
+		return mr_ctl_fail(
+			MR_EXIT_USAGE,
+			"nothing is printed: a configuration has at most %u MiB, and this would "
+			"have %zu.  Networks may stand in files that a set names, accounts in "
+			"the store (--lines)",
+			MR_CONFIG_MAX >> 20, (len >> 20) + 1);
 	fwrite(text, 1, len, stdout);
 	if (i->left)
 		mr_ctl_fail(MR_EXIT_DONE,

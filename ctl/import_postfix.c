@@ -287,6 +287,9 @@ static int networks(struct postfix *p)
 	int r;
 
 	value = value_of(p, "mynetworks", &r);
+	if (!value && r == 0 && p->any_main)
+		fputs("# mynetworks is not set: only this host relays without a login\n",
+		      p->i->out);
 	if (!value)
 		return r;
 	rest = mr_text_of(value);
@@ -431,6 +434,8 @@ static void print(struct postfix *p, const char *notes, const char *local, const
 		      out);
 	if (!p->trusted_first)
 		keep_relaying(p);
+	if (n && p->any_main && !find(p, "mynetworks", strlen("mynetworks")))
+		fputs("\tallow loopback noauth;\n", n);
 	if (n)
 		mr_import_rules_put(&p->networks, "mynetworks", out, n);
 	if (a)

@@ -17,7 +17,7 @@ struct mr_import_rule {
 };
 struct mr_import_rules {
 	struct mr_import_rule *v;
-	size_t n, allocated, names;
+	size_t n, allocated, names, too_many; /* names: rules by name; too_many: left out */
 };
 
 /* What a table was asked for. */

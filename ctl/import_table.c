@@ -25,7 +25,10 @@ int mr_import_add(struct mr_import *i, struct mr_import_rules *rules,
 	if (rule->domain && rules->names >= NAMES_MAX) {
 		struct mr_text t = mr_text_of(rule->domain);
 
-		mr_import_left(i, &t, "more than %d names", NAMES_MAX);
+		if (rules->too_many++)
+			i->left++; /* one comment for all of them */
+		else
+			mr_import_left(i, &t, "more than %d names, from here on", NAMES_MAX);
 		return 0;
 	}
 	r = mr_grow(&rules->v, &rules->allocated, rules->n, sizeof(*rules->v));

@@ -43,7 +43,7 @@ refuse() {
 	timeout 20 "$mailreeve" import "$2" "$3" >"$work/out" 2>"$work/err" </dev/null
 	[ $? = 2 ] && grep -Eq -- "$1" "$work/err" && [ ! -s "$work/out" ] &&
 		! LC_ALL=C grep -q $'[\001-\010\013-\037]' "$work/err"
-	result $? "import $2 $(basename "$3") is refused: $1" "$work/err"
+	result $? "import $2 $(basename -- "$3") is refused: $1" "$work/err"
 }
 # text NAME FORMAT: a file
 text() {
@@ -115,7 +115,13 @@ result $? "standard input" "$work/log"
 	[ "$(sort "$work/list")" = "$(grep '^[^#]' "$work/lines" | sort)" ] &&
 	grep -qx 'shop@example.com pop3 allow none' "$work/list"
 result $? "account import takes --lines" "$work/log"
-refuse 'lines is for ispconfig' vpop3 --lines
+seq -f '%.0f.example REJECT' 300000 | sed 's/^/x/' >"$work/names"
+awk 'BEGIN { for (i = 0; i < 300000; i++) printf "%d.%d.%d.0/24 REJECT\n", 1 + i / 65536, i / 256 % 256, i % 256 }' \
+	>"$work/large"
+refuse 'at most 4 MiB.*a set names' postfix "cidr:$work/large"
+"$mailreeve" import postfix "hash:$work/names" >"$work/out" 2>"$work/err" &&
+	"$mailreeve" check -c "$work/out" >"$work/log" 2>&1
+result $? "more names than a policy has rules: check accepts what is printed" "$work/log"
 
 # --- what another server meant, asked of the policy
 # answer STATUS CONFIG ARGUMENT...: of why
