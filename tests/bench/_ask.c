@@ -212,8 +212,8 @@ static _Noreturn void exec_postfwd(struct ask *a, const char *rules)
 	if (fd >= 0 && bench_ns_enter(a->daemon.wire.ns) == 0 && dup2(fd, 1) == 1 &&
 	    dup2(fd, 2) == 2)
 		execlp("postfwd2", "postfwd2", "--file", rules, "--server_socket", server,
-		       "--cache_socket", cache, "--user", "nobody", "--group", "nogroup", "--nodns",
-		       "--pidfile", pid, "--stdout", (char *)NULL);
+		       "--cache_socket", cache, "--user", "root", "--group", "root", "--nodns",
+		       "--pidfile", pid, (char *)NULL);
 	_exit(127);
 }
 
@@ -408,6 +408,7 @@ int bench_ask(struct bench *b)
 		r = measure_own(&a, ms, &one, &e);
 	if (r == 0)
 		r = measure_postfwd(&a, ms, &one, &e);
+	bench_bar_missing(b, "1,000,000 accounts in SQLite, an answer", "not in the benchmark yet");
 	if (r < 0) {
 		bench_bar_missing(b, "questions of mail servers", *e.text ? e.text : strerror(-r));
 		bench_daemon_log(&a.daemon);
