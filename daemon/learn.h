@@ -62,6 +62,7 @@ struct mr_learn {
 	size_t feeds, allocated;
 	sd_event_source *tick, *save, *summary;
 	struct mr_learn_save *saving; /* the worker has it; NULL: none */
+	bool save_failed; /* told */
 	bool changed; /* an entry, since the last turn's end */
 	uint64_t refused; /* permits refused, as told last */
 	uint64_t ancient; /* events from before the boot */

@@ -252,6 +252,9 @@ json_t *mr_learn_json(const struct mr_manager *m)
 void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, const char *fmt, ...),
 		       json_t *list)
 {
+	if (m->learn && m->learn->save_failed)
+		warn(list, "how far the logs were read cannot be saved in the state directory (see "
+			   "the log): after a restart they would be read from an older place");
 	for (size_t i = 0; m->learn && i < m->learn->feeds; i++) {
 		const struct mr_learn_feed *s = m->learn->feed[i];
 		const struct mr_reader_stats *stats = mr_reader_stats(s->reader);

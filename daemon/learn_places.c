@@ -68,12 +68,17 @@ static void save_write(void *arg)
 				  : -ENOMEM;
 }
 
+/* A disk that stays full is told once. */
 static void save_said(struct mr_learn_save *s)
 {
-	if (s->r < 0)
+	struct mr_learn *l = s->m->learn;
+
+	if (s->r < 0 && !(l && l->save_failed))
 		mr_log_with(&s->m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%s: %s; after a restart logs would be read from an older place",
 			    s->path ? s->path : "sources.json", strerror(-s->r));
+	if (l)
+		l->save_failed = s->r < 0;
 }
 
 static void save_done(void *arg)

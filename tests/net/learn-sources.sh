@@ -147,8 +147,27 @@ ok "and warned of" warns "wording that no format knows"
 ok "once, in the log" test "$(grep -c 'in a wording that no format knows' "$LOG")" = 1
 ok "status, for people" sh -c "'$MR_BUILD/mailreeve' --runtime-dir $RUN status | grep -q 'source   file $MAIL: following'"
 
-# --- standard input
+# --- a state directory on a disk that is full
 ok "stop" stop_daemon
+mkdir "$DIR/small"
+trap 'umount "$DIR/small" 2>/dev/null; cleanup' EXIT
+mount -t tmpfs -o size=64k small "$DIR/small"
+STATE_WAS=$STATE STATE=$DIR/small/state
+ok "start on a small disk" daemon
+dd if=/dev/zero of="$DIR/small/fill" bs=4k 2>/dev/null
+fresh
+login "$A"
+ok "the disk is full: logins count all the same" within 1 opens "$A" 587
+ok "and status says what is not saved" within 12 warns 'cannot be saved'
+rm "$DIR/small/fill"
+fresh
+login "$A"
+ok "with room again it is saved" within 12 not warns 'cannot be saved'
+ok "stop" stop_daemon
+umount "$DIR/small"
+STATE=$STATE_WAS
+
+# --- standard input
 policy "learn { stdin; }"
 mkfifo "$DIR/stdin"
 exec 8<>"$DIR/stdin"
