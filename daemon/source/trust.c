@@ -73,8 +73,10 @@ static const struct writer_rule rules[] = {
 	{ "uw", "uw-", { "root" }, { "imapd", "ipop3d" }, true },
 	{ "vpopmail", "qmail", { "root", "qmaild" }, { NULL }, false },
 	/* POP servers of inetd's time log as root before they become the user */
+	{ "apple-imap", NULL, { "root" }, { NULL }, false },
 	{ "cucipop", "cucipop", { "root" }, { NULL }, false },
 	{ "gnu-pop3d", "gnu-", { "root" }, { NULL }, false },
+	{ "kerio", "kerio", { "root" }, { NULL }, false },
 	{ "popa3d", "popa3d", { "root", "popa3d" }, { NULL }, false },
 	{ "qpopper", "qpopper", { "root" }, { NULL }, false },
 	{ "solid-pop3d", "solid-pop3d", { "root" }, { NULL }, false },

@@ -105,11 +105,27 @@ static void test_any(void **state)
 	mr_trust_free(t);
 }
 
+/* No format that is built in goes by the rule for own ones, which believes every system account. */
+static void test_every_format(void **state)
+{
+	struct mr_trust *t = trust_new();
+
+	(void)state;
+	for (size_t i = 0; mr_formats[i]; i++) {
+		struct mr_writer w = { str("mail.service"), str("daemon"), VMAIL };
+
+		if (mr_trust_writer(t, &w, mr_formats[i]->name))
+			fail_msg("%s is believed of any system account", mr_formats[i]->name);
+	}
+	mr_trust_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writers),
 		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_every_format),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
