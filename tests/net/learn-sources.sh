@@ -25,7 +25,7 @@ policy() { # STATEMENT...
 		echo 'interface s0; service smtp { allow any; } service submission { allow permitted; }'
 		[[ $* == *'permit {'* ]] || echo 'permit { ttl 30m; }'
 		printf '%s\n' "$@"
-	} >"$CONF"
+	} | config
 }
 
 network 587

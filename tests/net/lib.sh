@@ -222,7 +222,13 @@ passed() { awk -v s="$1" '$1 == s { n = $2 } END { print n + 0 }' "$DIR/sniff"; 
 
 # --- the daemon -------------------------------------------------------------------------------
 
-config() { cat >"$CONF"; }
+# config: the configuration from standard input.  Unless it says itself where it listens, nothing is
+# asked: the default sockets lie in the spool directory of the machine's own Postfix.
+config() {
+	cat >"$CONF"
+	# on the last line, so that line numbers are those of the test
+	grep -q listen "$CONF" || sed -i '$ s/$/ listen { policy off; socketmap off; }/' "$CONF"
+}
 # daemon [OPTION...]: starts it in $SRV and waits until it answers
 start_daemon() {
 	nsenter --net="/run/netns/$SRV" -- "$MR_BUILD/mailreeved" -c "$CONF" --runtime-dir "$RUN" \
