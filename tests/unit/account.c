@@ -33,7 +33,7 @@ struct meaning {
 
 static const struct meaning meanings[] = {
 	{ "no entry",
-	  { { NULL } },
+	  { { NULL, NULL, NULL } },
 	  { { MR_FAMILY_IMAP, "192.0.2.1", false }, { MR_FAMILY_NONE, NULL, false } } },
 	{ "the web shop",
 	  { { "smtp", "w", "10.0.0.101" }, { "pop3", "w", "none" } },

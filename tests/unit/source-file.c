@@ -486,8 +486,8 @@ static void test_damaged_place(void **state)
 		"{\"files\":7}",
 		"{\"files\":[{}]}",
 		"{\"files\":[{\"inode\":-1,\"offset\":-5}]}",
-		"{\"files\":[{\"inode\":1,\"offset\":9223372036854775807,\"head\":99999,\"print\":"
-		"\"zz\"}]}",
+		("{\"files\":[{\"inode\":1,\"offset\":9223372036854775807,\"head\":99999,\"print\":"
+		 "\"zz\"}]}"),
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(texts); i++) {
