@@ -144,6 +144,11 @@ static void on_record(void *userdata, const struct mr_line *line, const struct m
 		mr_learn_log_forged(s, &e, line, w);
 }
 
+static void on_dropped(void *userdata, const char *unit, uint64_t n)
+{
+	mr_learn_log_dropped(userdata, unit, n);
+}
+
 static void on_turn(void *userdata)
 {
 	struct mr_learn_feed *s = userdata;
@@ -168,6 +173,7 @@ static const struct mr_feed_sink sink = {
 	.begin = on_begin,
 	.line = on_line,
 	.record = on_record,
+	.dropped = on_dropped,
 	.turn = on_turn,
 	.changed = on_changed,
 };
@@ -215,6 +221,7 @@ static void feed_free(struct mr_learn_feed *s)
 	free(s->key);
 	free(s->formats);
 	free(s->told_note);
+	free(s->dropped.unit);
 	free(s);
 }
 MR_DEFINE_CLEANUP(struct mr_learn_feed *, feed_free)

@@ -47,6 +47,10 @@ struct mr_learn_feed { /* one source of the policy */
 	/* journal: records that look like a server's, and were written by somebody else */
 	struct mr_reader *suspect; /* reads them, so that they are counted */
 	uint64_t forged, forged_told_at; /* boot ns */
+	struct { /* journal: what journald's rate limit took away */
+		uint64_t lines, told, told_at; /* boot ns */
+		char *unit; /* the last one; NULL: none */
+	} dropped;
 	bool lost[MR_READER_PROGRAMS]; /* told */
 };
 struct mr_learn_save;
@@ -79,6 +83,7 @@ void mr_learn_log(struct mr_learn *l, const char *source, const struct mr_event 
 void mr_learn_log_lost(struct mr_learn_feed *s);
 void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
 			 const struct mr_line *line, const struct mr_writer *w);
+void mr_learn_log_dropped(struct mr_learn_feed *s, const char *unit, uint64_t n);
 void mr_learn_log_state(struct mr_learn_feed *s);
 void mr_learn_log_stop(struct mr_learn *l);
 /* learn_places.c */

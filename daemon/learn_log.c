@@ -14,7 +14,7 @@
 
 #define TOLD_AT_ONCE 100 /* messages of a kind in … */
 #define TOLD_NS	     10000000000ull /* … this long; the rest is summed up */
-#define FORGED_NS    600000000000ull /* one message about forged lines in so long */
+#define FORGED_NS    600000000000ull /* one message about forged, or dropped, lines in so long */
 #define TEXT_MAX     160 /* bytes of a name in a message */
 #define NS_PER_US    1000u
 
@@ -145,6 +145,28 @@ void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
 		    plain(line->message, text));
 }
 
+void mr_learn_log_dropped(struct mr_learn_feed *s, const char *unit, uint64_t n)
+{
+	uint64_t now = mr_boottime_ns();
+	char *copy = strdup(unit);
+
+	if (copy) {
+		free(s->dropped.unit);
+		s->dropped.unit = copy;
+	}
+	s->dropped.lines += n;
+	if (s->dropped.told_at && now < s->dropped.told_at + FORGED_NS)
+		return;
+	s->dropped.told_at = now;
+	mr_log_with(&s->learn->m->log, LOG_WARNING,
+		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_DROPPED }, { "MAILREEVE_SOURCE", s->key }),
+		    "%s: journald dropped %" PRIu64 " lines of %s by its rate limit; logins and "
+		    "failures among them are lost. `systemctl edit %s`, LogRateLimitIntervalSec=0 "
+		    "under [Service], and a restart of it end that",
+		    s->key, s->dropped.lines - s->dropped.told, unit, unit);
+	s->dropped.told = s->dropped.lines;
+}
+
 void mr_learn_log_state(struct mr_learn_feed *s)
 {
 	const struct mr_feed *f = s->feed;
@@ -218,8 +240,10 @@ static json_t *source_json(const struct mr_learn_feed *s)
 		"events", events_json(stats->events), "skipped", skipped, "lost", lost_json(stats),
 		"lag", lag_json(s), "error", f->error ? mr_report_text(f->error) : json_null());
 
-	if (s->suspect)
+	if (s->suspect) {
 		json_object_set_new(o, "untrusted", json_integer((json_int_t)s->forged));
+		json_object_set_new(o, "dropped", json_integer((json_int_t)s->dropped.lines));
+	}
 	json_object_set_new(o, "note", mr_report_text(f->note));
 	json_object_set_new(o, "retry_in",
 			    f->retry_at > now ? json_real((double)(f->retry_at - now) / 1e6)
@@ -268,6 +292,13 @@ void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, co
 			     "%s: %" PRIu64 " lines look like a mail server's and were written by "
 			     "somebody else (the log tells by whom); they earned nothing",
 			     s->key, s->forged);
+		if (s->dropped.lines)
+			warn(list,
+			     "%s: journald dropped %" PRIu64
+			     " lines by its rate limit, the last of "
+			     "%s; LogRateLimitIntervalSec=0 in that unit (systemctl edit) ends it",
+			     s->key, s->dropped.lines,
+			     s->dropped.unit ? s->dropped.unit : "a unit");
 		for (size_t k = 0; k < stats->programs; k++)
 			if (stats->program[k].lost)
 				warn(list,

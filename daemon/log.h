@@ -48,6 +48,7 @@ void mr_log_emit(const struct mr_log *l, int level, const struct mr_log_field *f
 #define MR_MSG_SOURCE	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8e" /* a log source failed, or is back */
 #define MR_MSG_LOST	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e8f" /* verdicts in a wording nobody knows */
 #define MR_MSG_FORGED	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e90" /* a line from who may not write it */
+#define MR_MSG_DROPPED	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6e91" /* journald dropped lines */
 #define MR_MSG_ANSWER	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6ea0" /* a mail server was told no */
 #define MR_MSG_ASKER	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6ea1" /* trouble with one that asks */
 #define MR_MSG_LIST	   "4e1c2f0d8a6b4c1f9d3e5a7b2c4d6ea2" /* a file of the relay block */

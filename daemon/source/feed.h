@@ -33,6 +33,8 @@ struct mr_feed_sink {
 	/* `latest_us`: the line was written no later than this (realtime); 0: just now */
 	void (*line)(void *userdata, const char *p, size_t n, uint64_t latest_us);
 	void (*record)(void *userdata, const struct mr_line *l, const struct mr_writer *w);
+	/* records of a unit that were lost before anybody could read them */
+	void (*dropped)(void *userdata, const char *unit, uint64_t n);
 	/* the end of a turn: what the lines led to can be wound up together */
 	void (*turn)(void *userdata);
 	/* the state or the error is another one than before */

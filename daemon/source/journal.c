@@ -9,33 +9,37 @@
  * cannot be read is tried again later.
  */
 #include "journal.h"
+#include "journal_match.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <systemd/sd-id128.h>
 #include <systemd/sd-journal.h>
+#include <systemd/sd-messages.h>
 #include <time.h>
 
-#define LOOK_US	    10000 /* us; a look that finds nothing is a system call and a few loads */
-#define FIELD_MAX   (MR_LINE_MAX + 64) /* bytes of a field; a longer message is no mail server's */
-#define HEADER_MIN  208 /* bytes: the header of the first journal files */
-#define HEADER_SIZE 88 /* offsets of two numbers in the header */
-#define ARENA_SIZE  96
+#define LOOK_US	     10000 /* us between two looks while records come … */
+#define LOOK_IDLE_US 50000 /* … and after some seconds of quiet: 20 wake-ups a second at most */
+#define LOOK_SHARE   64 /* between the two: this part of the quiet so far */
+#define FIELD_MAX    (MR_LINE_MAX + 64) /* bytes of a field; a longer message is no mail server's */
+#define HEADER_MIN   208 /* bytes: the header of the first journal files */
+#define HEADER_SIZE  88 /* offsets of two numbers in the header */
+#define ARENA_SIZE   96
 
 struct journal_feed {
 	struct mr_feed feed;
 	char *dir; /* NULL: the system's */
-	char **units, **identifiers, **facilities;
+	struct mr_journal_match match;
 	struct mr_feed_start start;
 	sd_journal *j;
 	sd_event_source *io, *timer;
 	bool ahead; /* stands on a record that is still to be handed on */
 	uint64_t last_us; /* the last record's time, or when reading began */
+	uint64_t heard_us; /* monotonic: when something was read last */
 	struct timespec dir_changed[2];
 	uint64_t began_us; /* realtime: what is older was there before */
 };
@@ -65,129 +69,6 @@ static void survive_bus_errors(void)
 	struct sigaction sa = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* --- what is read ----------------------------------------------------------------------------- */
-
-/* "postfix@.service", "postfix@*.service": every instance, by the slice that systemd gives them */
-static bool is_pattern(const char *unit)
-{
-	return strchr(unit, '*') || strstr(unit, "@.");
-}
-
-static bool unit_fits(const struct journal_feed *f, const char *unit)
-{
-	char pattern[256];
-
-	for (char **u = f->units; *u; u++) {
-		const char *at = strstr(*u, "@.");
-
-		if (strcmp(*u, unit) == 0)
-			return true;
-		if (!is_pattern(*u))
-			continue;
-		if (at)
-			snprintf(pattern, sizeof(pattern), "%.*s@*%s", (int)(at - *u), *u, at + 1);
-		else
-			snprintf(pattern, sizeof(pattern), "%s", *u);
-		if (fnmatch(pattern, unit, 0) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int match(sd_journal *j, const char *field, const char *value)
-{
-	char text[512];
-	int n = snprintf(text, sizeof(text), "%s=%s", field, value);
-
-	if (n < 0 || (size_t)n >= sizeof(text))
-		return -ENAMETOOLONG;
-	return sd_journal_add_match(j, text, (size_t)n);
-}
-
-/* The slice of a template's instances: "system-NAME.slice", a "-" within the name escaped. */
-static int match_slice(sd_journal *j, const char *unit)
-{
-	char slice[256] = "system-";
-	size_t n = strlen(slice);
-
-	for (; *unit && *unit != '@' && n < sizeof(slice) - 16; unit++)
-		if (*unit == '-')
-			n += (size_t)sprintf(slice + n, "\\x2d");
-		else
-			slice[n++] = *unit;
-	if (*unit != '@')
-		return -EINVAL;
-	strcpy(slice + n, ".slice");
-	return match(j, "_SYSTEMD_SLICE", slice);
-}
-
-static const char *facility_number(const char *name)
-{
-	static const struct {
-		const char *name, *number;
-	} known[] = {
-		{ "kern", "0" },    { "user", "1" },	{ "mail", "2" },      { "daemon", "3" },
-		{ "auth", "4" },    { "syslog", "5" },	{ "lpr", "6" },	      { "news", "7" },
-		{ "uucp", "8" },    { "cron", "9" },	{ "authpriv", "10" }, { "ftp", "11" },
-		{ "local0", "16" }, { "local1", "17" }, { "local2", "18" },   { "local3", "19" },
-		{ "local4", "20" }, { "local5", "21" }, { "local6", "22" },   { "local7", "23" },
-	};
-
-	for (size_t i = 0; i < MR_ARRAY_SIZE(known); i++)
-		if (strcmp(known[i].name, name) == 0)
-			return known[i].number;
-	return NULL;
-}
-
-static int match_filters(const struct journal_feed *f, struct mr_error *e)
-{
-	int r = 0;
-
-	for (char **s = f->identifiers; *s && r >= 0; s++)
-		r = match(f->j, "SYSLOG_IDENTIFIER", *s);
-	for (char **s = f->facilities; *s && r >= 0; s++) {
-		const char *number = facility_number(*s);
-
-		if (!number)
-			return mr_error(e, -EINVAL,
-					"journal: there is no syslog facility \"%s\"; write mail, "
-					"daemon, auth, authpriv or local0 to local7",
-					*s);
-		r = match(f->j, "SYSLOG_FACILITY", number);
-	}
-	return r;
-}
-
-/* (units and filters) or (slices and filters) */
-static int add_matches(const struct journal_feed *f, struct mr_error *e)
-{
-	bool slices = false, units = false;
-	int r = 0;
-
-	for (char **u = f->units; *u && r >= 0; u++)
-		if (!is_pattern(*u)) {
-			r = match(f->j, "_SYSTEMD_UNIT", *u);
-			units = true;
-		} else {
-			slices = true;
-		}
-	if (r >= 0 && units)
-		r = match_filters(f, e);
-	if (r < 0 || !slices)
-		return r;
-	r = units ? sd_journal_add_disjunction(f->j) : 0;
-	for (char **u = f->units; *u && r >= 0; u++)
-		if (is_pattern(*u)) {
-			r = match_slice(f->j, *u);
-			if (r == -EINVAL)
-				return mr_error(e, r,
-						"journal: \"%s\": only the instance of a unit can "
-						"be left open, as in postfix@.service",
-						*u);
-		}
-	return r < 0 ? r : match_filters(f, e);
 }
 
 /* --- where it begins -------------------------------------------------------------------------- */
@@ -358,6 +239,21 @@ static uint32_t number_field(sd_journal *j, const char *name, uint32_t otherwise
 	return *end || v > UINT32_MAX ? otherwise : (uint32_t)v;
 }
 
+/* journald itself says how many records of a unit it dropped, by its rate limit. */
+static void hear_of_drops(struct journal_feed *f)
+{
+	char transport[16], id[SD_ID128_STRING_MAX], unit[256];
+	uint32_t n = number_field(f->j, "N_DROPPED", 0);
+
+	if (n &&
+	    mr_str_is(copy_field(f->j, "_TRANSPORT", transport, sizeof(transport)), "driver") &&
+	    mr_str_is(copy_field(f->j, "MESSAGE_ID", id, sizeof(id)),
+		      SD_MESSAGE_JOURNAL_DROPPED_STR) &&
+	    copy_field(f->j, "OBJECT_SYSTEMD_UNIT", unit, sizeof(unit)).n &&
+	    mr_journal_match_unit(&f->match, unit))
+		f->feed.sink->dropped(f->feed.userdata, unit, n);
+}
+
 static void hand_on(struct journal_feed *f, uint64_t time_us)
 {
 	char unit[256], comm[64], program[128];
@@ -368,8 +264,12 @@ static void hand_on(struct journal_feed *f, uint64_t time_us)
 		.uid = number_field(f->j, "_UID", UINT32_MAX),
 	};
 
-	if (!w.unit.n || !unit_fits(f, unit))
+	if (!w.unit.n)
 		return;
+	if (!mr_journal_match_unit(&f->match, unit)) {
+		hear_of_drops(f);
+		return;
+	}
 	l.program = copy_field(f->j, "SYSLOG_IDENTIFIER", program, sizeof(program));
 	l.pid = number_field(f->j, "SYSLOG_PID", 0);
 	if (!l.pid)
@@ -397,14 +297,22 @@ static int on_io(sd_event_source *s _unused_, int fd _unused_, uint32_t events _
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
 /* journald writes into mapped memory, which wakes nobody, and wakes readers by a timer of its own,
- * up to 250 ms later: long enough for a client to be refused that has just logged in. */
+ * up to 250 ms later: long enough for a client to be refused that has just logged in.  So it is
+ * looked at in between: often while records come, rarely on a machine where nothing happens. */
+static uint64_t look_at(const struct journal_feed *f, uint64_t now)
+{
+	uint64_t after = (now - f->heard_us) / LOOK_SHARE;
+
+	return now + (after < LOOK_US ? LOOK_US : after < LOOK_IDLE_US ? after : LOOK_IDLE_US);
+}
+
 static void arm_timer(struct journal_feed *f)
 {
 	uint64_t now, at, asked;
 
 	if (sd_event_now(f->feed.event, CLOCK_MONOTONIC, &now) < 0)
 		return;
-	at = now + LOOK_US;
+	at = look_at(f, now);
 	/* where inotify cannot be relied on, libsystemd wants to be called by time */
 	if (sd_journal_get_timeout(f->j, &asked) > 0 && asked < at)
 		at = asked;
@@ -459,7 +367,7 @@ static int journal_open(struct mr_feed *feed, struct mr_error *e)
 	f->ahead = false;
 	survive_bus_errors();
 	sd_journal_set_data_threshold(f->j, FIELD_MAX);
-	r = add_matches(f, e);
+	r = mr_journal_match_add(&f->match, f->j, e);
 	if (r < 0)
 		return r;
 	fd = sd_journal_get_fd(f->j);
@@ -479,7 +387,7 @@ static int journal_open(struct mr_feed *feed, struct mr_error *e)
 static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e)
 {
 	struct journal_feed *f = journal_feed(feed);
-	bool late = false;
+	bool late = false, heard = false;
 	int r = sd_journal_process(f->j);
 
 	if (r == SD_JOURNAL_APPEND || r == SD_JOURNAL_INVALIDATE)
@@ -495,10 +403,13 @@ static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error
 			continue; /* a damaged record */
 		f->last_us = time_us;
 		hand_on(f, time_us);
+		heard = true;
 		late = mr_boottime_ns() >= deadline;
 	}
 	if (r < 0)
 		return mr_error(e, r, "the journal cannot be read: %s", strerror(-r));
+	if (heard)
+		sd_event_now(feed->event, CLOCK_MONOTONIC, &f->heard_us);
 	arm_timer(f);
 	mr_feed_set_state(feed, late && f->last_us < f->began_us ? MR_FEED_CATCHING_UP
 								 : MR_FEED_FOLLOWING);
@@ -525,40 +436,17 @@ static json_t *journal_position(struct mr_feed *feed)
 	return json_pack("{s:s*,s:I}", "cursor", cursor, "time", (json_int_t)f->last_us);
 }
 
-static void strv_free(char **v)
-{
-	for (char **s = v; s && *s; s++)
-		free(*s);
-	free(v);
-}
-
 static void journal_free(struct mr_feed *feed)
 {
 	struct journal_feed *f = journal_feed(feed);
 
-	strv_free(f->units);
-	strv_free(f->identifiers);
-	strv_free(f->facilities);
+	mr_journal_match_clear(&f->match);
 	free(f->dir);
 	free(f);
 }
 
 static const struct mr_feed_ops journal_ops = { journal_open, journal_step, journal_close,
 						journal_position, journal_free };
-
-static char **strv_copy(const char *const *from, size_t n)
-{
-	char **v = calloc(n + 1, sizeof(*v));
-
-	for (size_t i = 0; v && i < n; i++) {
-		v[i] = strdup(from[i]);
-		if (!v[i]) {
-			strv_free(v);
-			return NULL;
-		}
-	}
-	return v;
-}
 
 int mr_feed_journal(const struct mr_journal_options *o, const struct mr_feed_start *start,
 		    struct mr_feed **out)
@@ -570,10 +458,7 @@ int mr_feed_journal(const struct mr_journal_options *o, const struct mr_feed_sta
 	f->feed.ops = &journal_ops;
 	f->start = *start;
 	f->dir = o->dir ? strdup(o->dir) : NULL;
-	f->units = strv_copy(o->units, o->n_units);
-	f->identifiers = strv_copy(o->identifiers, o->n_identifiers);
-	f->facilities = strv_copy(o->facilities, o->n_facilities);
-	if ((o->dir && !f->dir) || !f->units || !f->identifiers || !f->facilities) {
+	if ((o->dir && !f->dir) || mr_journal_match_init(&f->match, o) < 0) {
 		journal_free(&f->feed);
 		return -ENOMEM;
 	}

@@ -140,12 +140,18 @@ static int source_unit(struct mr_parser *p, const struct mr_token *t, void *cont
 	return 0;
 }
 
+/* unit a.service b.service;  unit { a.service b.service } */
 static int source_unit_words(struct mr_parser *p, const struct mr_token *keyword, void *context)
 {
+	static const struct mr_statement in_braces[] = { { NULL, source_unit, false }, { 0 } };
 	int r = 0;
 
 	(void)keyword;
-	if (p->token.kind == MR_TOKEN_OPEN || p->token.kind == MR_TOKEN_SEMICOLON)
+	if (p->token.kind == MR_TOKEN_OPEN) {
+		r = mr_parse_block(p, in_braces, true, context);
+		return r < 0 || p->token.kind != MR_TOKEN_SEMICOLON ? r : mr_parse_end(p);
+	}
+	if (p->token.kind == MR_TOKEN_SEMICOLON)
 		return mr_parse_fail(p, &p->token, "unit dovecot.service;",
 				     "a unit was expected, not %s", mr_parse_quote(p, &p->token));
 	while (r == 0 && (p->token.kind == MR_TOKEN_WORD || p->token.kind == MR_TOKEN_STRING))

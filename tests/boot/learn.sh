@@ -105,7 +105,7 @@ config <<-'C'
 	permit { ttl 30m; }
 	ban { ttl 1h; on failure 5 in 10m; }
 	learn {
-		journal { unit dovecot.service; format dovecot; }
+		journal { unit { dovecot.service flood.service }; format dovecot; }
 		file "/var/log/mail.log" { format postfix; }
 	}
 C
@@ -150,6 +150,31 @@ for _ in 1 2 3 4 5; do login $NET.30 imap guess; done
 ok "who guesses passwords is banned" within 3 tries_is timeout $NET.30 25
 is "from every service" timeout "$(tries $NET.30 143)"
 is "a ban that says why" "$NET.30 learned" "$(inside mailreeve ban list --json | jq -r '"\(.address) \(.origin)"')"
+
+# --- lines that journald drops
+# flood: 2,000 lines at once, where 20 a second are kept, and one when the second is over
+flood() {
+	inside systemd-run -q --wait --unit=flood -p LogRateLimitIntervalSec=1s -p LogRateLimitBurst=20 \
+		sh -c 'seq 2000; sleep 1.2; echo end'
+}
+printf '%s\n' MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e N_DROPPED=7 _TRANSPORT=driver \
+	OBJECT_SYSTEMD_UNIT=dovecot.service MESSAGE=forged |
+	inside setpriv --reuid="$nobody" --regid="$nobody" --clear-groups logger --journald
+ok "who says it in journald's place is in the journal" within 3 inside sh -c 'journalctl -q -g forged | grep -q .'
+is "and not believed" 0 "$(status .learn.sources[0].dropped)"
+ok "a flood that journald cuts" flood
+ok "is counted" within 3 test "$(status .learn.sources[0].dropped)" -gt 1000
+ok "status names the unit, and the way out" sh -c "'$box' exec '$B' mailreeve status --json |
+	jq -e '.warnings[] | select(contains(\"flood.service\") and contains(\"LogRateLimitIntervalSec=0\"))'"
+ok "so does the journal" within 3 sh -c "'$box' exec '$B' journalctl -q -u mailreeve -p warning |
+	grep -q 'dropped .* lines of flood.service'"
+dropped=$(status .learn.sources[0].dropped)
+inside systemd-run -q --wait --unit=flood -p LogRateLimitIntervalSec=0 sh -c 'seq 2000; sleep 0.3; echo end'
+login $NET.53
+ok "that way out: nothing more is dropped" opens $NET.53
+is "of as many lines" "$dropped 2001" "$(status .learn.sources[0].dropped) $(
+	inside journalctl -q -o cat -u flood _TRANSPORT=stdout | tail -2001 | sed -n '1p; $p' | paste -sd' ' |
+		sed 's/^1 end$/2001/')"
 
 # --- the journal's own life
 inside journalctl -q --rotate

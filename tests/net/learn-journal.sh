@@ -102,6 +102,30 @@ is "other units were not even read" 4 "$(field .learn.sources[0].untrusted statu
 ok "the log names the writer" grep -q "was written by uid 1000 (log) in dovecot.service" "$LOG"
 ok "status warns" sh -c "'$MR_BUILD/mailreeve' --runtime-dir $RUN status --json | jq -e '.warnings[] | select(contains(\"somebody else\"))'"
 
+# --- what journald dropped: it says so itself, and nobody else can
+# dropped UNIT TRANSPORT WRITER'S-UNIT
+dropped() {
+	local now=${EPOCHREALTIME/./}
+	printf '%s\n' "__REALTIME_TIMESTAMP=$now" "__MONOTONIC_TIMESTAMP=$((now % 1000000000000))" \
+		"_BOOT_ID=$BOOT" "_TRANSPORT=$2" "_UID=0" "_COMM=systemd-journal" "_SYSTEMD_UNIT=$3" \
+		"MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e" "N_DROPPED=7" \
+		"OBJECT_SYSTEMD_UNIT=$1" "MESSAGE=Suppressed 7 messages from $1" "" >&9
+}
+dropped dovecot.service journal dovecot.service
+dropped dovecot.service syslog cron.service
+dropped cron.service driver systemd-journald.service
+fresh
+dovecot_login $A
+ok "behind forged and foreign drops a login" within 2 opens $A 587
+is "none of them counts" 0 "$(field .learn.sources[0].dropped status)"
+dropped dovecot.service driver systemd-journald.service
+ok "lines of the server that journald dropped are counted" within 2 source_is dropped 7
+dropped postfix@-.service driver systemd-journald.service
+ok "of an instance too" within 2 source_is dropped 14
+is "the log tells once" 1 "$(grep -c 'journald dropped 7 lines of dovecot.service' "$LOG")"
+is "status names the last unit and the way out" 1 \
+	"$(field '.warnings[]' status | grep -c 'dropped 14 lines.*postfix@-.service; LogRateLimitIntervalSec=0')"
+
 # --- files come and go
 journal_rotate
 fresh
