@@ -6,8 +6,8 @@
  * The store is asked in a thread of its own, so that it waits for no compile and no compile for it;
  * the loop never does.  Questions about one name share a lookup.  What takes longer than a mail
  * server waits is answered as `on-failure` says, and so is everything for a few seconds after a
- * failure.  A change of the SQLite file is seen at the next question.  Called by authpolicy.c, the
- * manager, apply.c and status.c on the main thread.
+ * failure.  A change of the SQLite file is seen at the next question.  Called by authpolicy.c,
+ * answer.c and asker.c, the manager, apply.c and status.c on the main thread.
  */
 #include "accounts.h"
 
@@ -38,6 +38,7 @@ struct account_lookup { /* one question to the store */
 	struct lookup_waiter *waiter;
 	struct mr_account_store *store; /* the thread's, while it is in flight */
 	uint64_t era; /* of the store */
+	bool over; /* answered; those who wait are being told */
 	/* the thread writes: */
 	struct mr_limits limits;
 	struct mr_error error;
@@ -97,16 +98,6 @@ static struct mr_addr *address_of(struct lookup_waiter *w)
 	return w->has_address ? &w->address : NULL;
 }
 
-static void waiters_free(struct account_lookup *l)
-{
-	while (l->waiter) {
-		struct lookup_waiter *w = l->waiter;
-
-		l->waiter = w->next;
-		free(w);
-	}
-}
-
 /* --- lookups ---------------------------------------------------------------------------------- */
 
 static void lookup_work(void *arg)
@@ -144,30 +135,41 @@ static void take_answer(struct mr_accounts *s, struct account_lookup *l)
 		       l->name, l->limits.faulty);
 }
 
-static void lookup_done(void *arg)
+static void tell_waiters(struct mr_accounts *s, struct account_lookup *l,
+			 const struct mr_limits *known)
 {
-	struct account_lookup *l = arg, **p;
-	struct mr_accounts *s = l->accounts;
-	bool current = l->era == s->era;
-
-	for (p = &s->lookup; *p != l; p = &(*p)->next)
-		;
-	*p = l->next;
-	s->lookups--;
-	if (current)
-		take_answer(s, l);
-	while (l->waiter) {
+	while (l->waiter) { /* what is done() may ask, or give up what others wait for */
 		struct lookup_waiter *w = l->waiter;
 		struct mr_addr *a = address_of(w);
 
 		l->waiter = w->next;
-		w->done(w->userdata, l->r < 0 ? without_store(s, l->name, w->family, a)
-					      : verdict(s, l->name, w->family, a, &l->limits));
+		w->done(w->userdata, known ? verdict(s, l->name, w->family, a, known)
+					   : without_store(s, l->name, w->family, a));
 		free(w);
 	}
-	if (l->r == 0 && current)
+}
+
+/* Remembered before it is told: who asks again at once shall find it. */
+static void lookup_done(void *arg)
+{
+	struct account_lookup *l = arg, **p;
+	struct mr_accounts *s = l->accounts;
+	const struct mr_limits *known = l->r < 0 ? NULL : &l->limits;
+	bool current = l->era == s->era, fresh;
+
+	l->over = true;
+	if (current)
+		take_answer(s, l);
+	if (current && l->r == 0) {
 		(void)mr_account_cache_put(s->cache, l->name, &l->limits,
 					   mr_boottime_ns() + s->ttl_ns);
+		known = mr_account_cache_get(s->cache, l->name, 0, &fresh);
+	}
+	tell_waiters(s, l, known);
+	for (p = &s->lookup; *p != l; p = &(*p)->next)
+		;
+	*p = l->next;
+	s->lookups--;
 	mr_limits_clear(&l->limits);
 	free(l);
 }
@@ -256,7 +258,7 @@ static struct account_lookup *find_lookup(struct mr_accounts *s, const char *nam
 {
 	struct account_lookup *l = s->lookup;
 
-	while (l && (l->era != s->era || strcasecmp(l->name, name) != 0))
+	while (l && (l->over || l->era != s->era || strcasecmp(l->name, name) != 0))
 		l = l->next;
 	return l;
 }
@@ -273,6 +275,8 @@ int mr_accounts_ask(struct mr_manager *m, const char *name, enum mr_family famil
 	if (!s || !*name)
 		return 0;
 	s->asked++;
+	if (strlen(name) > MR_ACCOUNT_NAME) /* in no store */
+		return verdict(s, name, family, a, NULL);
 	if (!s->store)
 		return s->what ? without_store(s, name, family, a)
 			       : verdict(s, name, family, a, NULL);
@@ -452,11 +456,12 @@ void mr_accounts_stop(struct mr_manager *m)
 		return;
 	close_store(s);
 	mr_worker_free(s->worker); /* waits for what it has in hand */
+	for (struct account_lookup *l = s->lookup; l; l = l->next)
+		tell_waiters(s, l, NULL);
 	while (s->lookup) {
 		struct account_lookup *l = s->lookup;
 
 		s->lookup = l->next;
-		waiters_free(l);
 		mr_limits_clear(&l->limits);
 		free(l);
 	}

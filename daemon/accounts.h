@@ -13,8 +13,9 @@ void mr_accounts_stop(struct mr_manager *m);
 
 typedef void (*mr_accounts_done)(void *userdata, bool refuses);
 /*
- * 0 or 1: does the account refuse?  -EINPROGRESS: `done` says so later, once, from the loop; unless
- * it is cancelled before.  `a` NULL: no address is known.
+ * 0 or 1: does the account refuse?  -EINPROGRESS: `done` says so later, once, from the loop, at the
+ * latest when the accounts are stopped; unless it is cancelled before.  `done` may ask on, and may
+ * cancel others.  `a` NULL: no address is known.
  */
 int mr_accounts_ask(struct mr_manager *m, const char *name, enum mr_family family,
 		    const struct mr_addr *a, mr_accounts_done done, void *userdata);

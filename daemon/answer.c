@@ -2,10 +2,11 @@
 /*
  * answer.c - from a question of Postfix to the bytes that go back (policyd.h).
  *
- * Finds the service by the server's port, asks the book and the relay's logic, lets the sources
- * catch up before it refuses for want of a permit, and says in the log why it refused.  An answer
- * OK leaves here only for the relay context; what cannot be judged (no policy, a port of no
- * service, no address) is DUNNO.  Never fails.  Called by asker.c on the main thread.
+ * Finds the service by the server's port, asks the account of who has logged in, the book and the
+ * relay's logic, lets the sources catch up before it refuses for want of a permit, and says in the
+ * log why it refused.  An answer OK leaves here only for the relay context; what cannot be judged
+ * (no policy; a port of no service or no address, where no account refuses) is DUNNO.  Never fails,
+ * never waits for a store.  Called by asker.c on the main thread.
  */
 #include "learn.h"
 #include "policyd.h"
@@ -66,14 +67,15 @@ static void ask_book(const struct mr_manager *m, struct mr_login_query *q)
 
 static void ask(struct mr_policyd *d, struct mr_relay_query *q, struct mr_relay_answer *a)
 {
-	ask_book(d->m, &q->login);
+	if (q->login.service)
+		ask_book(d->m, &q->login);
 	mr_relay(q, a);
 }
 
 /* The client that collected its mail a moment ago may stand in a log that nobody has read yet. */
 static void catch_up(struct mr_policyd *d, struct mr_relay_query *q, struct mr_relay_answer *a)
 {
-	if (!mr_relay_wants_permit(q, a))
+	if (!q->login.service || !mr_relay_wants_permit(q, a))
 		return;
 	d->counts.drained++;
 	mr_learn_drain(d->m, MR_DRAIN_NS);
@@ -122,32 +124,34 @@ static const struct mr_service *find_service(const struct mr_policy *p,
 static void log_refusal(struct mr_policyd *d, const struct mr_policy_request *r,
 			const struct mr_relay_query *q, const struct mr_relay_answer *a)
 {
-	char address[MR_ADDR_TEXT], from[SHOWN + 1], to[SHOWN + 1], user[SHOWN + 1];
+	char address[SHOWN + 1], from[SHOWN + 1], to[SHOWN + 1], user[SHOWN + 1];
+	const char *service = q->login.service ? q->login.service->name : "a port of no service";
 
 	if (!mr_answer_may_log(d))
 		return;
-	mr_addr_text(&q->login.address, address);
+	shown(r->client_address, address);
 	mr_log_with(&d->m->log, LOG_INFO,
 		    MR_FIELDS({ "MESSAGE_ID", MR_MSG_ANSWER }, { "MAILREEVE_ADDRESS", address },
-			      { "MAILREEVE_SERVICE", q->login.service->name }),
+			      { "MAILREEVE_SERVICE", service }),
 		    "%s %s at %s%s%s%s: from <%s> to <%s>: %s",
-		    a->shadow ? "would refuse" : "refused", address, q->login.service->name,
+		    a->shadow ? "would refuse" : "refused", address, service,
 		    q->relay ? " to relay" : "", *r->sasl_username ? ", user " : "",
 		    shown(r->sasl_username, user), shown(r->sender, from), shown(r->recipient, to),
 		    a->reason);
 }
 
-static void decide(struct mr_policyd *d, const struct mr_policy_request *r,
+static void decide(struct mr_policyd *d, const struct mr_policy_request *r, bool account_refuses,
 		   struct mr_relay_answer *a)
 {
 	bool rcpt = strcmp(r->protocol_state, "RCPT") == 0;
-	struct mr_relay_query q = { 0 };
+	struct mr_relay_query q = { .account_refuses = account_refuses };
 
 	a->kind = MR_RELAY_DUNNO;
-	if (!begin(d, &q) || !read_address(r->client_address, &q.login.address))
+	if (!begin(d, &q))
 		return;
-	q.login.service = find_service(q.login.policy, r);
-	if (!q.login.service)
+	if (read_address(r->client_address, &q.login.address))
+		q.login.service = find_service(q.login.policy, r);
+	if (!q.login.service && !account_refuses)
 		return;
 	q.login.user = r->sasl_username;
 	q.login.name = r->client_name;
@@ -163,14 +167,34 @@ static void decide(struct mr_policyd *d, const struct mr_policy_request *r,
 		log_refusal(d, r, &q, a);
 }
 
-void mr_answer_policy(struct mr_policyd *d, const struct mr_policy_request *r,
-		      char seen[static MR_INSTANCE], struct mr_answer *out)
+/* Whatever the port: who sends with a login of Postfix sends mail. */
+int mr_answer_policy(struct mr_policyd *d, const struct mr_policy_request *r,
+		     char seen[static MR_INSTANCE], struct mr_answer *out, mr_accounts_done done,
+		     void *userdata)
+{
+	struct mr_addr address;
+	int refuses = 0;
+
+	if (*r->sasl_username)
+		refuses =
+			mr_accounts_ask(d->m, r->sasl_username, MR_FAMILY_SMTP,
+					read_address(r->client_address, &address) ? &address : NULL,
+					done, userdata);
+	if (refuses < 0)
+		return refuses;
+	mr_answer_policy_known(d, r, refuses > 0, seen, out);
+	return 0;
+}
+
+void mr_answer_policy_known(struct mr_policyd *d, const struct mr_policy_request *r,
+			    bool account_refuses, char seen[static MR_INSTANCE],
+			    struct mr_answer *out)
 {
 	struct mr_relay_answer a = { 0 };
 	const char *action = "DUNNO";
 
 	d->counts.questions++;
-	decide(d, r, &a);
+	decide(d, r, account_refuses, &a);
 	d->counts.shadow += a.shadow;
 	if (a.kind == MR_RELAY_PREPEND && *r->instance &&
 	    strncmp(seen, r->instance, MR_INSTANCE - 1) == 0)

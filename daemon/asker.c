@@ -2,10 +2,11 @@
 /*
  * asker.c - one connection of a mail server that asks (policyd.h).
  *
- * Non-blocking, kept open, requests answered in their order however they are cut or joined.  What
- * is no request ends the conversation without an answer, and so do a request that does not get
- * finished and answers that nobody takes: Postfix then does what its default_action says.  Called
- * by the event loop on the main thread.
+ * Non-blocking, kept open, requests answered in their order however they are cut or joined.  While
+ * the store of accounts is asked about one request, those behind it stay where they are: what was
+ * read is kept, and nothing more is read.  What is no request ends the conversation without an
+ * answer, and so do a request that does not get finished and answers that nobody takes: Postfix
+ * then does what its default_action says.  Called by the event loop on the main thread.
  */
 #include "policyd.h"
 
@@ -28,6 +29,10 @@ struct mr_asker {
 		struct mr_socketmap_parser socketmap;
 	} parser;
 	char seen[MR_INSTANCE];
+	bool waiting; /* for an account */
+	struct mr_policy_request request; /* … about this request; its texts are the parser's */
+	char *rest; /* … and these bytes stand behind it; at most READ_BYTES */
+	size_t rest_len;
 	char *out; /* answers that did not get out yet */
 	size_t out_len, out_sent, out_allocated;
 	uint64_t last; /* boot ns of the last progress */
@@ -41,11 +46,14 @@ static void asker_free(struct mr_asker *a)
 	a->d->askers--;
 	a->d->full_told = false;
 	sd_event_source_disable_unref(a->io);
+	if (a->waiting)
+		mr_accounts_cancel(a->d->m, a);
 	close(a->fd);
 	if (a->kind == MR_LISTEN_POLICY)
 		mr_policy_parser_clear(&a->parser.policy);
 	else
 		mr_socketmap_parser_clear(&a->parser.socketmap);
+	free(a->rest);
 	free(a->out);
 	free(a);
 }
@@ -99,19 +107,22 @@ static int asker_answer(struct mr_asker *a, const struct mr_answer *answer)
 	return 0;
 }
 
-/* The next request of what was read.  1: answered; 0: more is needed; -errno with *e. */
+static void on_account(void *userdata, bool refuses);
+
+/* The next request of what was read.  1: answered; 0: more is needed; -EINPROGRESS: the account is
+ * asked; -errno with *e. */
 static int asker_next(struct mr_asker *a, const char *data, size_t len, size_t *used,
 		      struct mr_error *e)
 {
 	struct mr_socketmap_request lookup;
-	struct mr_policy_request request;
 	struct mr_answer answer;
 	int r;
 
 	if (a->kind == MR_LISTEN_POLICY) {
-		r = mr_policy_feed(&a->parser.policy, data, len, used, &request, e);
-		if (r == 1)
-			mr_answer_policy(a->d, &request, a->seen, &answer);
+		r = mr_policy_feed(&a->parser.policy, data, len, used, &a->request, e);
+		if (r == 1 &&
+		    mr_answer_policy(a->d, &a->request, a->seen, &answer, on_account, a) < 0)
+			return -EINPROGRESS;
 	} else {
 		r = mr_socketmap_feed(&a->parser.socketmap, data, len, used, &lookup, e);
 		if (r == 1)
@@ -123,14 +134,47 @@ static int asker_next(struct mr_asker *a, const char *data, size_t len, size_t *
 	return r < 0 ? mr_error(e, r, "out of memory") : 1;
 }
 
+static int asker_keep(struct mr_asker *a, const char *data, size_t len, struct mr_error *e)
+{
+	a->waiting = true;
+	a->rest_len = len;
+	a->rest = len ? malloc(len) : NULL;
+	if (len && !a->rest)
+		return mr_error(e, -ENOMEM, "out of memory");
+	if (len)
+		memcpy(a->rest, data, len);
+	return 0;
+}
+
+/* As many requests as are there, or up to one that must wait.  0, or the asker is gone. */
+static int asker_eat(struct mr_asker *a, const char *data, size_t len)
+{
+	struct mr_error e = { "" };
+	size_t at = 0, used;
+	int r = 1;
+
+	while (r == 1 && at < len) {
+		r = asker_next(a, data + at, len - at, &used, &e);
+		if (r >= 0 || r == -EINPROGRESS)
+			at += used;
+		if (r == -EINPROGRESS)
+			r = asker_keep(a, data + at, len - at, &e);
+		if (r < 0) {
+			(void)asker_send(a); /* the requests before it were good */
+			asker_trouble(a, e.text);
+			return r;
+		}
+		if (r == 1)
+			a->last = mr_boottime_ns();
+	}
+	return 0;
+}
+
 /* 0, or the asker is gone. */
 static int asker_read(struct mr_asker *a)
 {
-	struct mr_error e = { "" };
 	char data[READ_BYTES];
-	size_t at = 0, used;
 	ssize_t n;
-	int r = 1;
 
 	n = recv(a->fd, data, sizeof(data), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -144,33 +188,48 @@ static int asker_read(struct mr_asker *a)
 	}
 	if (!asker_pending(a)) /* the clock of a request runs from its first byte */
 		a->last = mr_boottime_ns();
-	while (r == 1 && at < (size_t)n) {
-		r = asker_next(a, data + at, (size_t)n - at, &used, &e);
-		if (r < 0) {
-			(void)asker_send(a); /* the requests before it were good */
-			asker_trouble(a, e.text);
-			return r;
-		}
-		at += used;
-		if (r == 1)
-			a->last = mr_boottime_ns();
-	}
-	return 0;
+	return asker_eat(a, data, (size_t)n);
+}
+
+/* Who does not take answers is not read from, and neither is who waits for one. */
+static void asker_go_on(struct mr_asker *a)
+{
+	int r = asker_send(a);
+
+	if (r < 0)
+		asker_free(a);
+	else
+		sd_event_source_set_io_events(a->io, r ? EPOLLOUT : a->waiting ? 0 : EPOLLIN);
+}
+
+static void on_account(void *userdata, bool refuses)
+{
+	struct mr_asker *a = userdata;
+	_free_ char *rest = MR_TAKE_PTR(a->rest);
+	struct mr_answer answer;
+
+	a->waiting = false;
+	a->last = mr_boottime_ns();
+	mr_answer_policy_known(a->d, &a->request, refuses, a->seen, &answer);
+	if (asker_answer(a, &answer) < 0)
+		asker_trouble(a, "out of memory");
+	else if (asker_eat(a, rest, a->rest_len) == 0)
+		asker_go_on(a);
 }
 
 static int asker_ready(sd_event_source *s _unused_, int fd _unused_, uint32_t events,
 		       void *userdata)
 {
 	struct mr_asker *a = userdata;
-	int r;
 
-	if (a->out_len == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR) && asker_read(a) < 0)
+	if (a->waiting && events & (EPOLLHUP | EPOLLERR)) {
+		asker_free(a); /* he left: nobody is there to be told */
 		return 0;
-	r = asker_send(a);
-	if (r < 0)
-		asker_free(a);
-	else /* who does not take answers is not read from */
-		sd_event_source_set_io_events(a->io, r ? EPOLLOUT : EPOLLIN);
+	}
+	if (!a->waiting && a->out_len == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
+	    asker_read(a) < 0)
+		return 0;
+	asker_go_on(a);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #ifndef MAILREEVE_DAEMON_POLICYD_H
 #define MAILREEVE_DAEMON_POLICYD_H
 
-#include "manager.h"
+#include "accounts.h"
 
 #include <mailreeve/policy_protocol.h>
 #include <mailreeve/relay.h>
@@ -77,8 +77,16 @@ struct mr_answer {
 };
 /* `seen` keeps the instance of the last message that got a header: one is enough. */
 #define MR_INSTANCE 64 /* bytes kept of it */
-void mr_answer_policy(struct mr_policyd *d, const struct mr_policy_request *r,
-		      char seen[static MR_INSTANCE], struct mr_answer *out);
+/*
+ * 0: answered.  -EINPROGRESS: the store of accounts is asked first; `done` says later what it said,
+ * and mr_answer_policy_known() answers then (accounts.h; the request must live until then).
+ */
+int mr_answer_policy(struct mr_policyd *d, const struct mr_policy_request *r,
+		     char seen[static MR_INSTANCE], struct mr_answer *out, mr_accounts_done done,
+		     void *userdata);
+void mr_answer_policy_known(struct mr_policyd *d, const struct mr_policy_request *r,
+			    bool account_refuses, char seen[static MR_INSTANCE],
+			    struct mr_answer *out);
 void mr_answer_socketmap(struct mr_policyd *d, const struct mr_socketmap_request *r,
 			 struct mr_answer *out);
 /* A line about somebody who asks may be written now. */

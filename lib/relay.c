@@ -2,10 +2,11 @@
 /*
  * relay.c - what Postfix is answered (relay.h).
  *
- * In this order: the rules (who may talk at all), the sender (kill file, check-sender), closed
- * groups, and in the relay context the relay itself.  A service in shadow mode refuses nothing; one
- * that is off is not asked.  Never allocates but for the lists, never fails, changes nothing.
- * Called by the daemon's policyd, by `why` and the tests.
+ * In this order: the rules (who may talk at all), the account of who has logged in, the sender
+ * (kill file, check-sender), closed groups, and in the relay context the relay itself.  A service
+ * in shadow mode refuses nothing; of one that is off only the account is asked.  Never allocates
+ * but for the lists, never fails, changes nothing. Called by the daemon's policyd, by `why` and the
+ * tests.
  *
  * Addresses are what a client typed, and go into a text only after every byte that is no part of a
  * host name has been taken out.
@@ -16,9 +17,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define HOST_SHOWN 64 /* bytes of a stranger's host name in a reply */
-#define LOCAL_MAX  64 /* bytes of a local part, RFC 5321 */
-#define DOMAIN_MAX 255
+#define ACCOUNT_REASON "the account's limits refuse the address"
+#define HOST_SHOWN     64 /* bytes of a stranger's host name in a reply */
+#define LOCAL_MAX      64 /* bytes of a local part, RFC 5321 */
+#define DOMAIN_MAX     255
 
 static const struct {
 	const char *code, *text;
@@ -257,7 +259,7 @@ static void refuse(const struct mr_relay_query *q, enum refusal why, struct mr_r
 	/* who does not know his own domains cannot tell relaying from delivery */
 	if (q->relay && mr_names_count(q->lists->local) == 0)
 		return;
-	if (q->login.service->mode == MR_MODE_SHADOW) {
+	if (q->login.service && q->login.service->mode == MR_MODE_SHADOW) {
 		a->shadow = true;
 		return;
 	}
@@ -320,6 +322,8 @@ static bool refused(const struct mr_relay_query *q, struct mr_relay_answer *a)
 
 	if (a->login.action != MR_ALLOW) {
 		say_rules(q, a);
+	} else if (q->account_refuses) {
+		say(a, ACCOUNT_REASON);
 	} else if (*q->sender && mr_names_kills(q->lists->file[MR_NAMES_KILL], q->sender)) {
 		why = REFUSE_KILLED;
 		say(a, "the kill file lists the sender");
@@ -362,13 +366,24 @@ static void relay(const struct mr_relay_query *q, struct mr_relay_answer *a)
 	}
 }
 
+/* A mailbox keeps its limits where no service is filtered: they are not the service's. */
+static void unfiltered(const struct mr_relay_query *q, struct mr_relay_answer *a)
+{
+	if (q->account_refuses) {
+		say(a, ACCOUNT_REASON);
+		refuse(q, REFUSE_ACCESS, a);
+	} else if (q->login.service) {
+		say(a, "service %s is off", q->login.service->name);
+	}
+}
+
 void mr_relay(const struct mr_relay_query *q, struct mr_relay_answer *out)
 {
 	const char *header = q->login.policy->relay.header;
 	struct mr_relay_answer a = { .kind = MR_RELAY_DUNNO };
 
-	if (q->login.service->mode == MR_MODE_OFF) {
-		say(&a, "service %s is off", q->login.service->name);
+	if (!q->login.service || q->login.service->mode == MR_MODE_OFF) {
+		unfiltered(q, &a);
 		*out = a;
 		return;
 	}

@@ -24,9 +24,11 @@ MR_DEFINE_CLEANUP(struct mr_relay_lists *, mr_relay_lists_free)
 const char *mr_relay_path(const struct mr_policy *p, enum mr_names_kind kind); /* NULL: none */
 
 struct mr_relay_query {
+	/* service NULL: no rule is asked, only the account (a port of no service, no address) */
 	struct mr_login_query login;
 	const struct mr_relay_lists *lists;
 	const char *sender, *recipient; /* "": the null sender; no recipient known */
+	bool account_refuses; /* the limits of login.user's mailbox */
 	bool relay; /* asked in the relay context, about one recipient */
 	bool message; /* a recipient stage outside it: a header may go before the message */
 };

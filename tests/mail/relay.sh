@@ -91,6 +91,17 @@ is "a user that the rule lists" 250 "$(code $OTHER a@b.example $AWAY 587 alice)"
 is "… and one that it does not" "550 5.7.1 <$AWAY>: Recipient address rejected: access denied" \
 	"$(mail $OTHER a@b.example $AWAY 587 fred)"
 is "… who may elsewhere" 250 "$(code $STRANGER a@b.example $AWAY 587 fred)"
+# (Dovecot, which checks the passwords, does not ask here)
+ok "an account is limited" ctl account allow fred smtp $STRANGER
+is "… sends from its address" 250 "$(code $STRANGER a@b.example $AWAY 587 fred)"
+is "… and from no other" "550 5.7.1 <$AWAY>: Recipient address rejected: access denied" \
+	"$(mail $GUEST a@b.example $AWAY 587 fred)"
+is "… nor to a local domain" 550 "$(code $GUEST a@b.example v@example.test 587 fred)"
+ok "… nobody" ctl account remove fred
+ok "… may send" ctl account allow fred smtp none
+is "… as the same mailbox" 550 "$(code $STRANGER a@b.example $AWAY 587 fred)"
+is "… others may" 250 "$(code $GUEST a@b.example $AWAY 587 alice)"
+ctl account remove fred >/dev/null
 ok "… and all permits end" within 8 refused $STRANGER
 
 # --- rules

@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# accounts.sh - mailboxes limited to addresses, asked as Dovecot asks: in the file, in SQLite as the
+# accounts.sh - mailboxes limited to addresses, asked as Dovecot and Postfix ask: in the file, in SQLite as the
 # command changes it, in a real MariaDB with the tables of ISPConfig, started here on a socket and in
 # a directory of its own.  The web shop: sends from its own address only, is not read by POP, and is
 # by IMAP from everywhere.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/mariadb.sh"
 command -v curl >/dev/null || skip_all "needs curl (scripts/deps)"
+
+command -v socat >/dev/null || skip_all "needs socat (scripts/deps)"
 
 URL=http://127.0.0.1:4001 SHOP=10.0.0.101
 status_of() { # LOGIN ADDRESS PROTOCOL
@@ -17,6 +19,14 @@ status_of() { # LOGIN ADDRESS PROTOCOL
 allows() { [ "$(status_of "$@")" = 0 ]; }
 refuses() { [ "$(status_of "$@")" = -1 ]; }
 account() { ctl account "$@"; }
+# request LOGIN ADDRESS [PORT]: what Postfix sends
+request() {
+	printf 'request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=%s\nserver_port=%s\n' "$2" "${3:-587}"
+	printf 'sender=a@example.com\nrecipient=v@elsewhere.example\nsasl_username=%s\npolicy_context=%s\n\n' "$1" "${4:-}"
+}
+# sends LOGIN ADDRESS [PORT [CONTEXT]]: what Postfix is told when he sends mail
+sends() { request "$@" | socat -t 5 - "UNIX-CONNECT:$DIR/ask/policy" | sed -n 's/^action=//p'; }
+no_mail="550 5.7.1 access denied"
 
 # the_shop NAME: what must hold for it, whatever store it stands in
 the_shop() {
@@ -27,12 +37,22 @@ the_shop() {
 	ok "$2: everybody by IMAP" allows "$1" "$STRANGER" imap
 	ok "$2: its name in capitals is its name" refuses "${1^^}" 10.0.0.102 smtp
 	ok "$2: a client without an address" refuses "$1" '' smtp
+	is "$2: Postfix takes its mail from there" DUNNO "$(sends "$1" $SHOP)"
+	is "$2: … to be relayed" OK "$(sends "$1" $SHOP 587 relay)"
+	is "$2: from elsewhere it does not" "$no_mail" "$(sends "$1" 10.0.0.102)"
+	is "$2: … nor relays it" "$no_mail" "$(sends "$1" 10.0.0.102 587 relay)"
+	is "$2: … nor over IPv6" "$no_mail" "$(sends "${1^^}" "$STRANGER6")"
+	is "$2: … nor at a port of no service" "$no_mail" "$(sends "$1" 10.0.0.102 2525)"
+	is "$2: … nor without an address" "$no_mail" "$(sends "$1" unknown)"
 }
 policy() { # ACCOUNTS
 	config <<-C
 		interface s0;
 		service imap { deny $DENIED; allow any; }
 		service imaps { deny $DENIED; allow any; }
+		service submission { allow any; }
+		relay { local-domains { example.com }; }
+		listen { policy "$DIR/ask/policy"; }
 		account shop@example.com { smtp allow $SHOP; pop3 allow none; }
 		$1
 		dovecot { listen 127.0.0.1; }
@@ -44,6 +64,9 @@ policy ''
 ok "the daemon starts" daemon
 the_shop shop@example.com "the file"
 ok "others are not limited" allows fred@example.com $STRANGER smtp
+is "… nor does Postfix ask more of them" DUNNO "$(sends fred@example.com $STRANGER)"
+ok "the reason is in the log" grep -q "refused 10.0.0.102 at submission, user shop@example.com: .*the account's limits" "$LOG"
+ok "… where no service is, too" grep -q "refused unknown at submission\|refused 10.0.0.102 at a port of no service, user shop@" "$LOG"
 
 # --- SQLite, found through the runtime directory
 ok "no store is none" allows shop2@example.com 10.0.0.102 smtp
@@ -77,10 +100,13 @@ printf 'no database\n' >"$DIR/broken.db"
 policy "accounts sqlite { path \"$DIR/broken.db\"; on-failure deny; }"
 ok "another store, broken" ctl apply
 ok "on-failure deny refuses" refuses fred@example.com "$STRANGER" imap
+is "… mail too" "$no_mail" "$(sends fred@example.com $STRANGER)"
+is "… but not who has not logged in" DUNNO "$(sends '' $STRANGER)"
 ok "status says why" within 2 eval 'field ".warnings[]" status | grep "not a database"'
 policy "accounts sqlite { path \"$DIR/broken.db\"; on-failure allow; }"
 ok "on-failure allow" ctl apply
 ok "allows" allows shop2@example.com "$STRANGER" smtp
+is "… mail too" DUNNO "$(sends shop2@example.com $STRANGER)"
 ok "but what the file says holds" refuses shop@example.com 10.0.0.102 smtp
 
 # --- MariaDB
@@ -119,17 +145,34 @@ end "$db"
 sleep 0.4
 ok "the database is down: the last known answer holds" refuses shop3 10.0.0.102 smtp
 ok "for those that are allowed, too" allows shop3 $SHOP smtp
+is "… mail is refused by it, too" "$no_mail" "$(sends shop3 10.0.0.102)"
 ok "who is not known is not limited" allows nobody "$STRANGER" smtp
 ok "status warns" within 2 eval 'field ".warnings[]" status | grep "MariaDB"'
 ok "the database comes back" database
 ok "and is asked again" within 10 eval 'allows nobody $STRANGER smtp && [ "$(field .accounts.error status)" = null ]'
 
-# a database that hangs delays nobody longer than his server waits
+# a database that hangs delays nobody longer than his server waits; on one connection the answers
+# keep their order, and those before the one that waits are not held up
+connections() { [ "$(field .answers.connections status)" = "$1" ]; }
+answers() { [ "$(grep -c action= "$DIR/answers")" = "$1" ]; }
 kill -STOP "$db"
 sleep 0.4
+(for i in $(seq 40); do request "lost$i" $STRANGER; done) >"$DIR/lost"
+spawn "$SRV" socat -u "OPEN:$DIR/lost,ignoreeof" "UNIX-CONNECT:$DIR/ask/policy" && lost=$spawned
+mkfifo "$DIR/asks"
+exec 9<>"$DIR/asks"
+spawn "$SRV" socat "$DIR/asks!!CREATE:$DIR/answers" "UNIX-CONNECT:$DIR/ask/policy"
+(request '' $STRANGER; request shop3 10.0.0.102; request '' $STRANGER; request shop3 $SHOP 587 relay) >&9
+ok "what stands before it is answered" within 1 answers 1
+ok "two wait" connections 2
+end "$lost" # … while the store is asked for it
+ok "who leaves is forgotten at once" within 1 connections 1
 before=${EPOCHREALTIME/./}
 ok "a database that hangs: the last known answer" refuses shop3 10.0.0.102 smtp
 ok "before Dovecot gives up" test $((${EPOCHREALTIME/./} - before)) -lt 2000000
+ok "then the others, in their order" within 3 answers 4
+is "… all of them" "DUNNO/$no_mail/DUNNO/OK/" "$(sed -n 's/^action=//p' "$DIR/answers" | tr '\n' /)"
+exec 9>&-
 ok "and meanwhile the daemon answers" timeout 1 "$MR_BUILD/mailreeve" --runtime-dir "$RUN" status
 kill -CONT "$db"
 

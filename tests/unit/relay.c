@@ -130,6 +130,70 @@ static void test_addresses(void **state)
 	close_world(&w);
 }
 
+/* Who has logged in, but whose mailbox is limited to other addresses. */
+static void test_account(void **state)
+{
+	static const struct {
+		const char *service; /* NULL: a port of none */
+		const char *address;
+		bool relay;
+		enum mr_relay_answer_kind kind;
+		bool shadow;
+	} cases[] = {
+		{ "smtp", OFFICE, false, MR_RELAY_REFUSE, false },
+		{ "smtp", OFFICE, true, MR_RELAY_REFUSE, false },
+		{ "submissions", "192.0.2.1", false, MR_RELAY_DUNNO, true },
+		{ "pop3", OFFICE, false, MR_RELAY_REFUSE, false }, /* off */
+		{ NULL, OFFICE, false, MR_RELAY_REFUSE, false },
+		{ NULL, OFFICE, true, MR_RELAY_REFUSE, false },
+	};
+	struct mr_relay_query q = { .sender = "", .recipient = AWAY, .message = true };
+	struct mr_relay_answer a;
+	struct world w;
+
+	(void)state;
+	open_world(&w, "service pop3 { mode off; deny any; } relay {" HERE "}");
+	q.lists = w.lists;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		q.login = (struct mr_login_query){ .policy = w.policy,
+						   .address = text_addr(cases[i].address),
+						   .user = "fred" };
+		if (cases[i].service)
+			q.login.service = mr_policy_service(w.policy, cases[i].service);
+		q.relay = cases[i].relay;
+		q.account_refuses = true;
+		mr_relay(&q, &a);
+		assert_int_equal(a.kind, cases[i].kind);
+		assert_int_equal(a.shadow, cases[i].shadow);
+		assert_false(a.may_relay);
+		assert_false(q.login.service && mr_relay_wants_permit(&q, &a));
+		if (a.kind == MR_RELAY_REFUSE)
+			assert_string_equal(a.text, "550 5.7.1 access denied");
+		q.account_refuses = false;
+		mr_relay(&q, &a);
+		if (!cases[i].service)
+			assert_int_equal(a.kind, MR_RELAY_DUNNO);
+	}
+	close_world(&w);
+	/* his own text, and no refusal in the relay context without domains */
+	open_world(&w, "relay { refuse-access \"550 5.7.0 not from there\"; }");
+	q.lists = w.lists;
+	q.login = (struct mr_login_query){ .policy = w.policy,
+					   .service = mr_policy_service(w.policy, "smtp"),
+					   .address = text_addr(OFFICE),
+					   .user = "fred" };
+	q.account_refuses = true;
+	q.relay = false;
+	mr_relay(&q, &a);
+	assert_string_equal(a.text, "550 5.7.0 not from there");
+	assert_non_null(strstr(a.reason, "account"));
+	q.relay = true;
+	mr_relay(&q, &a);
+	assert_int_equal(a.kind, MR_RELAY_DUNNO);
+	assert_false(a.may_relay);
+	close_world(&w);
+}
+
 /* Who does not know his own domains is never told no in the relay context. */
 static void test_no_domains(void **state)
 {
@@ -413,10 +477,15 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses), cmocka_unit_test(test_no_domains),
-		cmocka_unit_test(test_modes),	  cmocka_unit_test(test_kill),
-		cmocka_unit_test(test_sender),	  cmocka_unit_test(test_to),
-		cmocka_unit_test(test_groups),	  cmocka_unit_test(test_shadow_and_header),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_account),
+		cmocka_unit_test(test_no_domains),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_sender),
+		cmocka_unit_test(test_to),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_shadow_and_header),
 		cmocka_unit_test(test_files),
 	};
 
