@@ -92,6 +92,8 @@ static int asker_send(struct mr_asker *a)
 		a->out_sent += (size_t)n;
 		a->last = mr_boottime_ns();
 	}
+	if (a->out_len)
+		mr_linger_answered(&a->d->m->linger);
 	a->out_len = a->out_sent = 0;
 	return 0;
 }

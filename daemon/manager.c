@@ -340,7 +340,7 @@ int mr_manager_run(const struct mr_options *o)
 	mr_log_open(&m.log);
 	r = start(&m);
 	if (r == 0) {
-		r = sd_event_loop(m.event);
+		r = mr_linger_loop(&m.linger, m.event);
 		sd_notify(0, "STOPPING=1\nSTATUS=Stopping; the filter stands");
 		if (r < 0)
 			mr_log(&m.log, LOG_ERR, "the event loop ended: %s", strerror(-r));

@@ -10,6 +10,7 @@
 #define MAILREEVE_DAEMON_MANAGER_H
 
 #include "ids.h"
+#include "linger.h"
 #include "log.h"
 #include "state.h"
 #include "worker.h"
@@ -65,6 +66,7 @@ struct mr_manager {
 	struct mr_options options;
 	struct mr_log log;
 	sd_event *event;
+	struct mr_linger linger;
 	struct mr_worker *worker;
 	struct mr_ids *ids;
 	uint64_t ids_saved; /* mr_ids_changes at the last save */

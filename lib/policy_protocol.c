@@ -18,11 +18,11 @@ void mr_policy_parser_clear(struct mr_policy_parser *p)
 
 static const struct {
 	const char *name;
-	size_t offset;
+	size_t len, offset;
 } attributes[] = {
 #define ATTRIBUTE(n) \
 	{ \
-#n, offsetof(struct mr_policy_request, n) \
+#n, sizeof(#n) - 1, offsetof(struct mr_policy_request, n) \
 	}
 	ATTRIBUTE(protocol_state), ATTRIBUTE(client_address), ATTRIBUTE(client_name),
 	ATTRIBUTE(server_address), ATTRIBUTE(server_port),    ATTRIBUTE(sender),
@@ -31,24 +31,34 @@ static const struct {
 #undef ATTRIBUTE
 };
 
-static const char **attribute(struct mr_policy_request *r, const char *name)
+static const char **attribute_at(struct mr_policy_request *r, size_t i)
+{
+	return (const char **)((char *)r + attributes[i].offset);
+}
+
+/* Lengths first: most of the names that Postfix sends are none of ours. */
+static const char **attribute(struct mr_policy_request *r, const char *name, size_t len)
 {
 	for (size_t i = 0; i < MR_ARRAY_SIZE(attributes); i++)
-		if (strcmp(attributes[i].name, name) == 0)
-			return (const char **)((char *)r + attributes[i].offset);
+		if (attributes[i].len == len && memcmp(attributes[i].name, name, len) == 0)
+			return attribute_at(r, i);
 	return NULL;
 }
 
 /* One line, NUL-terminated in place. */
 static int take_line(struct mr_policy_request *r, char *line, const char **kind, struct mr_error *e)
 {
+	static const char request[] = "request";
 	char *equals = strchr(line, '=');
 	const char **to;
+	size_t len;
 
 	if (!equals || equals == line)
 		return mr_error(e, -EBADMSG, "a line that is no name=value");
-	*equals = '\0';
-	to = strcmp(line, "request") == 0 ? kind : attribute(r, line);
+	len = (size_t)(equals - line);
+	to = len == sizeof(request) - 1 && memcmp(line, request, len) == 0
+		     ? kind
+		     : attribute(r, line, len);
 	if (to && !*to)
 		*to = equals + 1;
 	return 0;
@@ -79,7 +89,7 @@ static int take_request(struct mr_policy_parser *p, struct mr_policy_request *ou
 				kind ? "a request of another kind"
 				     : "no line says request=smtpd_access_policy");
 	for (size_t i = 0; i < MR_ARRAY_SIZE(attributes); i++) {
-		const char **to = attribute(&r, attributes[i].name);
+		const char **to = attribute_at(&r, i);
 
 		if (!*to)
 			*to = "";

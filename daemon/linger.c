@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * linger.c - runs the event loop, and stays awake for a moment after an answer (linger.h).
+ *
+ * A mail server asks its next question within microseconds, or not for a while.  To put a CPU to
+ * sleep and to wake it up again takes tens of microseconds, on a virtual one ten times as long as
+ * the answer itself.  So after an answer the loop looks for SPIN_NS whether something comes, and
+ * sleeps only then.  Everything that the loop waits for ends the wait, not questions alone.
+ *
+ * It costs at most SPIN_NS for an answer, nothing without answers, and less and less where it is of
+ * no use: after a wait for nothing the next answers are passed over, each time twice as many, up to
+ * PASS_MAX, until a wait is rewarded.  Never fails by itself: what the loop says is handed on.
+ * Called by the manager on the main thread.
+ */
+#include "linger.h"
+#include "manager.h"
+
+#include <sys/epoll.h>
+
+#define SPIN_NS	 50000 /* about what it takes to sleep and to be woken */
+#define PASS_MAX 255 /* answers: 0.2 us each, where nobody ever asks again at once */
+
+void mr_linger_answered(struct mr_linger *l)
+{
+	l->answered = true;
+}
+
+/* Something came before the time was up. */
+static bool something_comes(int fd)
+{
+	uint64_t until = mr_boottime_ns() + SPIN_NS;
+	struct epoll_event ev;
+
+	do {
+		if (epoll_wait(fd, &ev, 1, 0) != 0)
+			return true;
+	} while (mr_boottime_ns() < until);
+	return false;
+}
+
+static void stay_awake(struct mr_linger *l, int fd)
+{
+	if (!l->answered)
+		return;
+	l->answered = false;
+	if (l->pass > 0) {
+		l->pass--;
+		return;
+	}
+	l->missed = something_comes(fd) ? 0 : l->missed < PASS_MAX ? 2 * l->missed + 1 : PASS_MAX;
+	l->pass = l->missed;
+}
+
+int mr_linger_loop(struct mr_linger *l, sd_event *event)
+{
+	int fd = sd_event_get_fd(event), r = fd < 0 ? fd : 0, code;
+
+	while (r >= 0 && sd_event_get_state(event) != SD_EVENT_FINISHED) {
+		r = sd_event_prepare(event);
+		if (r == 0) {
+			stay_awake(l, fd);
+			r = sd_event_wait(event, UINT64_MAX);
+		}
+		if (r > 0)
+			r = sd_event_dispatch(event);
+	}
+	if (r >= 0)
+		r = sd_event_get_exit_code(event, &code);
+	return r < 0 ? r : code;
+}
