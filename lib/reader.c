@@ -2,17 +2,17 @@
 /*
  * reader.c - runs the lines of one source through its formats (reader.h).
  *
- * Each line is framed once and offered to the formats in turn, the administrator's own first; a
- * format that does not know the program says so after a comparison or two.  The first that takes
- * the line decides.  Never reads a file
- * or a clock, never logs; allocates only when it is made.  Called by the daemon's sources, the dry
- * run and the fuzz harness.
+ * Each line is framed once and offered to the formats in turn, the administrator's own first; the
+ * first that takes the line decides.  Nine lines of ten are of programs that no format takes
+ * anything from, so which formats may take lines of a program is looked up once and remembered.
+ * Never reads a file or a clock, never logs; allocates only when it is made.  Called by the
+ * daemon's sources, the dry run and the fuzz harness.
  */
 #include <mailreeve/reader.h>
 
 #include <ctype.h>
 
-#define FORMATS_MAX 64 /* built-in formats of one reader; there are fewer in all */
+#define FORMATS_MAX 64 /* built-in formats of one reader, a bit each; there are fewer in all */
 
 /* A wording of an own format. */
 struct own {
@@ -20,12 +20,15 @@ struct own {
 	struct mr_template *template;
 };
 
-/* Programs that no format knew: are they of a mail server?  A log repeats a few. */
-#define MEMOS	   64
+/* What is known of a program by its name alone.  A log repeats a few names; those that hold a user
+ * (Dovecot's "imap(alice)") may be longer than a memo or push each other out, which costs time
+ * only. Two names whose hashes meet stand side by side. */
+#define MEMOS	   128 /* even */
 #define MEMO_BYTES 46
 struct memo {
+	uint64_t formats; /* bit i: r->format[i] may take its lines */
+	bool mail; /* sounds like a mail server's */
 	uint8_t n; /* length of the name; 0: free */
-	bool mail;
 	char name[MEMO_BYTES];
 };
 
@@ -36,7 +39,8 @@ struct mr_reader {
 	size_t formats;
 	struct own *own;
 	size_t owns, allocated;
-	struct memo memo[MEMOS];
+	struct memo memo[MEMOS], nameless, unkept;
+	bool thorough;
 	struct mr_reader_stats stats;
 };
 
@@ -102,6 +106,27 @@ static int select_formats(struct mr_reader *r, const struct mr_reader_options *o
 	return err;
 }
 
+/* Programs whose lines ought to be known: said at the end of a dry run, if none is. */
+static bool is_mail_program(struct mr_str p)
+{
+	static const char *const words[] = { "imap", "pop3",  "pop",	"smtp",
+					     "mail", "sieve", "dovecot" };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (p.n && memmem(p.p, p.n, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
+static void fill_memo(const struct mr_reader *r, struct mr_str program, struct memo *m)
+{
+	m->mail = is_mail_program(program);
+	m->formats = 0;
+	for (size_t i = 0; i < r->formats; i++)
+		if (r->thorough || mr_format_knows(r->format[i], program))
+			m->formats |= 1ull << i;
+}
+
 int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, struct mr_error *e)
 {
 	_cleanup_(mr_reader_freep) struct mr_reader *r = calloc(1, sizeof(*r));
@@ -112,9 +137,11 @@ int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, str
 	err = mr_join_new(o->sessions ? o->sessions : MR_READER_SESSIONS, &r->join);
 	if (err < 0)
 		return mr_error(e, err, "out of memory");
+	r->thorough = o->thorough;
 	err = select_formats(r, o, e);
 	if (err < 0)
 		return err;
+	fill_memo(r, (struct mr_str){ 0 }, &r->nameless);
 	*out = MR_TAKE_PTR(r);
 	return 0;
 }
@@ -132,9 +159,7 @@ void mr_reader_free(struct mr_reader *r)
 
 void mr_reader_clock(struct mr_reader *r, uint64_t now_us, long gmtoff)
 {
-	r->clock.now_us = now_us;
-	r->clock.gmtoff = gmtoff;
-	r->clock.last[0] = '\0';
+	r->clock = (struct mr_clock){ .now_us = now_us, .gmtoff = gmtoff };
 }
 
 static void copy_printable(char *to, size_t room, struct mr_str s)
@@ -162,31 +187,43 @@ static struct mr_reader_lost *lost_of(struct mr_reader *r, struct mr_str program
 	return l;
 }
 
-/* Programs whose lines ought to be known: said at the end of a dry run, if none is. */
-static bool is_mail_program(struct mr_str p)
+/* The first and the last eight bytes tell "postfix/smtpd" from "postfix/qmgr". */
+static size_t memo_place(struct mr_str p)
 {
-	static const char *const words[] = { "imap", "pop3",  "pop",	"smtp",
-					     "mail", "sieve", "dovecot" };
+	uint64_t first = 0, last = 0;
+	size_t n = p.n < 8 ? p.n : 8;
 
-	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
-		if (p.n && memmem(p.p, p.n, words[i], strlen(words[i])))
-			return true;
-	return false;
+	memcpy(&first, p.p, n);
+	memcpy(&last, p.p + p.n - n, n);
+	return ((first ^ last * 3) * 0x9e3779b97f4a7c15u + p.n * 5) >> 32 & (MEMOS - 1);
 }
 
-static bool is_known_mail_program(struct mr_reader *r, struct mr_str p)
+static bool is_memo_of(const struct memo *m, struct mr_str p)
 {
-	struct memo *m;
+	return m->n == p.n && memcmp(m->name, p.p, p.n) == 0;
+}
 
-	if (p.n == 0 || p.n > MEMO_BYTES)
-		return is_mail_program(p);
-	m = &r->memo[((uint8_t)p.p[p.n - 1] * 7u + (uint8_t)p.p[p.n / 2] * 3u + p.n) % MEMOS];
-	if (m->n != p.n || memcmp(m->name, p.p, p.n) != 0) {
-		m->n = (uint8_t)p.n;
-		memcpy(m->name, p.p, p.n);
-		m->mail = is_mail_program(p);
+static const struct memo *memo_of(struct mr_reader *r, struct mr_str program)
+{
+	struct memo *m, *beside;
+
+	if (program.n == 0)
+		return &r->nameless;
+	if (program.n > MEMO_BYTES) {
+		fill_memo(r, program, &r->unkept);
+		return &r->unkept;
 	}
-	return m->mail;
+	m = &r->memo[memo_place(program)];
+	beside = &r->memo[(size_t)(m - r->memo) ^ 1];
+	if (is_memo_of(m, program))
+		return m;
+	if (is_memo_of(beside, program))
+		return beside;
+	*beside = *m;
+	fill_memo(r, program, m);
+	m->n = (uint8_t)program.n;
+	memcpy(m->name, program.p, program.n);
+	return m;
 }
 
 static bool match_own(const struct own *o, const struct mr_line *l, struct mr_event *out)
@@ -211,21 +248,23 @@ static enum mr_parse ask_own(struct mr_reader *r, const struct mr_line *l, struc
 	return result;
 }
 
-static enum mr_parse ask_all(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+static enum mr_parse ask_all(struct mr_reader *r, const struct memo *m, const struct mr_line *l,
+			     struct mr_event *out)
 {
 	enum mr_parse own = r->owns ? ask_own(r, l, out) : MR_PARSE_NOT_MINE;
 	enum mr_parse result = MR_PARSE_NOT_MINE;
 
 	if (own == MR_PARSE_EVENT)
 		return own;
-	for (size_t i = 0; i < r->formats && result == MR_PARSE_NOT_MINE; i++)
-		result = r->format[i]->parse(l, r->join, out);
+	for (uint64_t left = m->formats; left && result == MR_PARSE_NOT_MINE; left &= left - 1)
+		result = r->format[__builtin_ctzll(left)]->parse(l, r->join, out);
 	return result == MR_PARSE_NOT_MINE ? own : result;
 }
 
 enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
 {
-	enum mr_parse result = ask_all(r, l, out);
+	const struct memo *m = memo_of(r, l->program);
+	enum mr_parse result = ask_all(r, m, l, out);
 	struct mr_reader_lost *lost;
 
 	r->stats.lines++;
@@ -237,7 +276,7 @@ enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, str
 		lost = lost_of(r, l->program);
 		if (lost && lost->lost++ == 0)
 			copy_printable(lost->example, sizeof(lost->example), l->message);
-	} else if (result == MR_PARSE_NOT_MINE && is_known_mail_program(r, l->program)) {
+	} else if (result == MR_PARSE_NOT_MINE && m->mail) {
 		lost = lost_of(r, l->program);
 		if (lost)
 			lost->unknown++;

@@ -29,9 +29,12 @@ struct mr_line {
 struct mr_clock {
 	uint64_t now_us; /* realtime: gives year and zone to stamps that have none */
 	long gmtoff; /* seconds east of UTC */
-	/* cache of the last stamp, to be zeroed at first */
+	/* the last stamps, because they repeat; to be zeroed at first */
 	char last[16];
 	uint64_t last_us;
+	char last_iso[24];
+	int64_t last_iso_days;
+	int last_iso_second;
 };
 #define MR_LINE_MAX \
 	(64u << 10) /* bytes: what is longer is no line of a mail server, and is skipped */
@@ -49,7 +52,9 @@ struct mr_join; /* memory of sessions that take two lines (join.c): bounded, old
 struct mr_format {
 	const char *name;
 	bool legacy; /* of a server no longer shipped: only when named */
-	const char *const *programs; /* for help and doctor; matching is the parse function's */
+	/* Whose lines it may take: NAME, PREFIX*, *SUFFIX, or "" for a line without a program.
+	 * parse is not asked about the lines of others, and would answer NOT_MINE. */
+	const char *const *programs;
 	const char *unit; /* systemd units that begin so are this server's; NULL: none by name */
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };
@@ -80,6 +85,8 @@ extern const struct mr_format mr_format_vmpop3d;
 extern const struct mr_format mr_format_vpopmail;
 extern const struct mr_format *const mr_formats[]; /* NULL-terminated */
 const struct mr_format *mr_format_find(const char *name);
+/* Does one of f->programs fit? */
+bool mr_format_knows(const struct mr_format *f, struct mr_str program);
 
 int mr_join_new(size_t sessions, struct mr_join **out);
 void mr_join_free(struct mr_join *j);

@@ -19,6 +19,7 @@ struct mr_reader_options {
 	const char *const *formats; /* names; NULL: all that are on by default */
 	size_t n_formats;
 	bool legacy; /* with formats NULL: those of old servers too */
+	bool thorough; /* asks every format about every line: slow, and the same; for tests */
 	size_t sessions; /* joined sessions remembered; 0: MR_READER_SESSIONS */
 };
 #define MR_READER_SESSIONS 16384 /* 8 MB */

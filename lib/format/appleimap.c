@@ -31,7 +31,7 @@ static enum mr_parse appleimap_parse(const struct mr_line *l, struct mr_join *j,
 	return mr_take(out, NAME, MR_EV_LOGIN, MR_FAMILY_IMAP, &a, user, "login");
 }
 
-static const char *const programs[] = { NULL };
+static const char *const programs[] = { "*", NULL };
 const struct mr_format mr_format_appleimap = {
 	.name = NAME,
 	.legacy = true,

@@ -162,9 +162,8 @@ static enum mr_parse courier_parse(const struct mr_line *l, struct mr_join *j, s
 	return MR_PARSE_NOT_MINE;
 }
 
-static const char *const programs[] = { "imapd",	 "imapd-ssl", "pop3d",
-					"pop3d-ssl",	 "imaplogin", "courierpop3login",
-					"courieresmtpd", "courierd",  NULL };
+static const char *const programs[] = { "imapd",     "imapd-ssl", "imaplogin", "pop3d", "pop3d-ssl",
+					"pop3login", "courier*",  "esmtpd",    NULL };
 const struct mr_format mr_format_courier = {
 	.name = NAME,
 	.programs = programs,

@@ -223,8 +223,9 @@ static enum mr_parse cyrus_parse(const struct mr_line *l, struct mr_join *j, str
 	return MR_CUT(&program, "cyrus/") ? MR_PARSE_NOTHING : MR_PARSE_NOT_MINE;
 }
 
-static const char *const programs[] = { "cyrus/imap", "cyrus/pop3", "cyrus/sieve", "imap",
-					"pop3",	      "imapd",	    "pop3d",	   NULL };
+static const char *const programs[] = { "cyrus/*",   "imap",	    "imaps", "imapd",
+					"pop3",	     "pop3s",	    "pop3d", "sieve",
+					"timsieved", "managesieve", NULL };
 const struct mr_format mr_format_cyrus = {
 	.name = NAME,
 	.programs = programs,

@@ -582,8 +582,8 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 	return MR_PARSE_NOT_MINE; /* "imap[pid]: …" is Cyrus */
 }
 
-static const char *const programs[] = { "dovecot",	    "imap-login",	 "pop3-login",
-					"submission-login", "managesieve-login", NULL };
+static const char *const programs[] = { "dovecot*",    "auth*",	       "imap*", "pop3*",
+					"submission*", "managesieve*", NULL };
 const struct mr_format mr_format_dovecot = {
 	.name = NAME,
 	.programs = programs,

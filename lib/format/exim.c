@@ -248,7 +248,7 @@ static enum mr_parse exim_parse(const struct mr_line *l, struct mr_join *j, stru
 	return l->program.n ? MR_PARSE_NOTHING : MR_PARSE_NOT_MINE;
 }
 
-static const char *const programs[] = { "exim", "exim4", NULL };
+static const char *const programs[] = { "exim", "exim4", "", NULL };
 const struct mr_format mr_format_exim = {
 	.name = NAME,
 	.programs = programs,

@@ -46,3 +46,22 @@ const struct mr_format *mr_format_find(const char *name)
 			return mr_formats[i];
 	return NULL;
 }
+
+static bool fits(struct mr_str program, const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	if (n && pattern[n - 1] == '*')
+		return n == 1 || mr_cut(&program, pattern, n - 1);
+	if (*pattern == '*')
+		return mr_trim(&program, pattern + 1, n - 1);
+	return mr_str_is(program, pattern);
+}
+
+bool mr_format_knows(const struct mr_format *f, struct mr_str program)
+{
+	for (size_t i = 0; f->programs[i]; i++)
+		if (fits(program, f->programs[i]))
+			return true;
+	return false;
+}

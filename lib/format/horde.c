@@ -35,7 +35,7 @@ static enum mr_parse horde_parse(const struct mr_line *l, struct mr_join *j, str
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_NONE, &a, user, "webmail login failed");
 }
 
-static const char *const programs[] = { "HORDE", NULL };
+static const char *const programs[] = { "HORDE", "horde", "", NULL };
 const struct mr_format mr_format_horde = {
 	.name = NAME,
 	.programs = programs,

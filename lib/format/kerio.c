@@ -64,7 +64,7 @@ static enum mr_parse kerio_parse(const struct mr_line *l, struct mr_join *j, str
 	return mr_take(out, NAME, MR_EV_FAILURE, family, &a, user, "auth failed");
 }
 
-static const char *const programs[] = { NULL };
+static const char *const programs[] = { "", NULL };
 const struct mr_format mr_format_kerio = {
 	.name = NAME,
 	.legacy = true,

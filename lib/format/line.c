@@ -15,9 +15,9 @@
 
 #include <time.h>
 
-#define PID_MAX_DIGITS 10
-#define US_PER_S       1000000u
-#define DAY_S	       86400
+#define US_PER_S  1000000u
+#define DAY_S	  86400
+#define ISO_BYTES 19 /* "2026-11-21T20:43:50" */
 #define FUTURE_SLACK_DAYS \
 	2 /* a stamp without a year this far ahead of now belongs to last year \
 	   */
@@ -198,15 +198,17 @@ static bool cut_with_year(struct mr_str *s, const struct mr_clock *c, uint64_t *
 }
 
 /* "2026-11-21T20:43:50.123+00:00", "2026-11-21 20:43:50", "2026/11/21 20:43:50". */
-static bool cut_iso(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
+static bool cut_iso(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 {
 	int y, m, d, sec;
 	long gmtoff = c->gmtoff;
 	uint32_t us;
 	char sep;
 
-	if (s->n < 19)
+	if (s->n < ISO_BYTES)
 		return false;
+	if (memcmp(s->p, c->last_iso, ISO_BYTES) == 0)
+		goto cut; /* all but fraction and zone repeats */
 	y = digits(s->p, 4);
 	m = digits(s->p + 5, 2);
 	d = digits(s->p + 8, 2);
@@ -217,11 +219,15 @@ static bool cut_iso(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
 	sec = clock_time(s->p + 11);
 	if (sec < 0)
 		return false;
-	s->p += 19;
-	s->n -= 19;
+	memcpy(c->last_iso, s->p, ISO_BYTES);
+	c->last_iso_days = days_from_civil(y, m, d);
+	c->last_iso_second = sec;
+cut:
+	s->p += ISO_BYTES;
+	s->n -= ISO_BYTES;
 	us = fraction(s);
 	zone(s, &gmtoff);
-	*out = stamp(days_from_civil(y, m, d), sec, us, gmtoff);
+	*out = stamp(c->last_iso_days, c->last_iso_second, us, gmtoff);
 	return true;
 }
 
@@ -257,35 +263,61 @@ static bool cut_bracket(struct mr_str *s, const struct mr_clock *c, uint64_t *ou
 /* Up to the next blank; the blank is eaten. */
 static bool cut_token(struct mr_str *s, struct mr_str *token)
 {
-	struct mr_str t = *s;
+	const char *q = memchr(s->p, ' ', s->n);
 
-	if (!mr_cut_to(&t, ' ', token) || token->n == 0)
+	if (!q || q == s->p)
 		return false;
-	*s = t;
+	*token = (struct mr_str){ s->p, (size_t)(q - s->p) };
+	s->n -= token->n + 1;
+	s->p = q + 1;
 	return true;
 }
 
-/* "program[pid]:", "program:" or "program [pid]:" at the left, with the blank behind it. */
+/* "[155]" at *p, which moves behind it; false: something else stands there. */
+static bool cut_pid(const char **p, const char *end, uint32_t *pid)
+{
+	const char *q = *p + 1;
+	uint64_t v = 0;
+
+	for (; q < end && is_digit(*q); q++) {
+		v = v * 10 + (uint64_t)(*q - '0');
+		if (v > UINT32_MAX)
+			return false;
+	}
+	if (q == *p + 1 || q == end || *q != ']')
+		return false;
+	*p = q + 1;
+	*pid = (uint32_t)v;
+	return true;
+}
+
+/*
+ * "program[pid]:", "program:" or "program [pid]:" at the left, with the blank behind it.
+ *
+ * Every line of a log comes through here, so this one walks by pointers that stay in registers.
+ */
 static bool cut_program(struct mr_str *s, struct mr_line *l)
 {
-	struct mr_str t = *s, name = { t.p, 0 };
-	uint64_t pid = 0;
+	const char *p = s->p, *end = p + s->n, *name_end;
+	uint32_t pid = 0;
 
-	while (name.n < t.n && t.p[name.n] != ' ' && t.p[name.n] != '[' && t.p[name.n] != ':')
-		name.n++;
-	if (name.n == 0 || name.n == t.n)
+	while (p < end && *p != ' ' && *p != '[' && *p != ':')
+		p++;
+	name_end = p;
+	if (p == s->p || p == end)
 		return false;
-	t.p += name.n;
-	t.n -= name.n;
-	if (MR_CUT(&t, " [") || MR_CUT(&t, "["))
-		if (!mr_cut_number(&t, &pid) || !MR_CUT(&t, "]") || pid > UINT32_MAX)
-			return false;
-	if (!MR_CUT(&t, ":"))
+	if (*p == ' ' && end - p > 1 && p[1] == '[')
+		p++;
+	if (*p == '[' && !cut_pid(&p, end, &pid))
 		return false;
-	MR_CUT(&t, " ");
-	l->program = name;
-	l->pid = (uint32_t)pid;
-	*s = t;
+	if (p == end || *p != ':')
+		return false;
+	p++;
+	if (p < end && *p == ' ')
+		p++;
+	l->program = (struct mr_str){ s->p, (size_t)(name_end - s->p) };
+	l->pid = pid;
+	*s = (struct mr_str){ p, (size_t)(end - p) };
 	return true;
 }
 
@@ -294,7 +326,8 @@ static void cut_facility(struct mr_str *s)
 {
 	struct mr_str token, t = *s, facility;
 
-	if (!cut_token(&t, &token) || !mr_cut_to(&token, '.', &facility) || facility.n > 8)
+	if (!cut_token(&t, &token) || token.p[token.n - 1] == ':' /* a program, most often */ ||
+	    !mr_cut_to(&token, '.', &facility) || facility.n > 8)
 		return;
 	if (mr_str_is(token, "info") || mr_str_is(token, "notice") || mr_str_is(token, "warn") ||
 	    mr_str_is(token, "err") || mr_str_is(token, "debug") || mr_str_is(token, "crit") ||
@@ -305,28 +338,24 @@ static void cut_facility(struct mr_str *s)
 /* Behind a syslog stamp: "host program[pid]: message", "program: message" or just a message. */
 static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 {
-	struct mr_str t = *s, host;
+	struct mr_str t = *s, host, id;
 
 	if (cut_program(s, l))
 		return;
 	if (!cut_token(&t, &host))
 		return;
 	cut_facility(&t);
-	/* Solaris: "host program[pid]: [ID 702911 mail.info] message" */
 	if (!cut_program(&t, l))
 		return;
 	*s = t;
-	if (MR_CUT(&t, "[ID ")) {
-		struct mr_str id;
-
-		if (mr_cut_to(&t, ']', &id) && MR_CUT(&t, " "))
-			*s = t;
-	}
+	/* Solaris: "host program[pid]: [ID 702911 mail.info] message" */
+	if (MR_CUT(&t, "[ID ") && mr_cut_to(&t, ']', &id) && MR_CUT(&t, " "))
+		*s = t;
 }
 
 /* RFC 5424 behind "<PRI>1 ": TIMESTAMP HOST APP PROCID MSGID SD MSG.  SD-PARAM values escape ] as
  * \]. */
-static bool cut_rfc5424(struct mr_str *s, const struct mr_clock *c, struct mr_line *l)
+static bool cut_rfc5424(struct mr_str *s, struct mr_clock *c, struct mr_line *l)
 {
 	struct mr_str t = *s, token, procid;
 	uint64_t pid = 0;
@@ -376,35 +405,35 @@ static void cut_pri(struct mr_str *s, bool *v1)
 
 int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
 {
-	struct mr_line l = { .text = { p, n } };
-	struct mr_str s = { p, n };
-	const char *start;
+	struct mr_str s;
+	uint64_t time_us = 0;
 	bool v1;
 
-	while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
-		s.n--;
-	if (s.n == 0 || s.n > MR_LINE_MAX)
+	while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+		n--;
+	if (n == 0 || n > MR_LINE_MAX)
 		return -EINVAL;
-	l.text.n = s.n;
+	s = (struct mr_str){ p, n };
+	*out = (struct mr_line){ .text = s };
 	cut_pri(&s, &v1);
-	start = s.p;
-	if (v1 && cut_rfc5424(&s, clock, &l)) {
-		l.body = s;
-	} else if (cut_bsd(&s, clock, &l.time_us) || cut_iso(&s, clock, &l.time_us) ||
-		   cut_with_year(&s, clock, &l.time_us)) {
+	p = s.p;
+	if (v1 && cut_rfc5424(&s, clock, out)) {
+		out->body = s;
+	} else if (cut_bsd(&s, clock, &time_us) || cut_iso(&s, clock, &time_us) ||
+		   cut_with_year(&s, clock, &time_us)) {
+		out->time_us = time_us;
 		MR_CUT(&s, " ");
-		l.body = s;
+		out->body = s;
 		/* 2026/11/21 is nginx's own log: "[info] 218#218: …", no host, no program */
-		if (start[4] != '/')
-			cut_syslog_head(&s, &l);
-	} else if (cut_bracket(&s, clock, &l.time_us)) {
+		if (p[4] != '/')
+			cut_syslog_head(&s, out);
+	} else if (cut_bracket(&s, clock, &out->time_us)) {
 		MR_CUT(&s, " ");
-		l.body = s;
+		out->body = s;
 	} else {
-		l.body = s;
-		cut_program(&s, &l);
+		out->body = s;
+		cut_program(&s, out);
 	}
-	l.message = s;
-	*out = l;
+	out->message = s;
 	return 0;
 }

@@ -170,7 +170,7 @@ static enum mr_parse nginx_parse(const struct mr_line *l, struct mr_join *j, str
 	return MR_PARSE_NOTHING;
 }
 
-static const char *const programs[] = { "nginx", NULL };
+static const char *const programs[] = { "nginx", "", NULL };
 const struct mr_format mr_format_nginx = {
 	.name = NAME,
 	.programs = programs,

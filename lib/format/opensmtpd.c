@@ -147,7 +147,7 @@ static enum mr_parse opensmtpd_parse(const struct mr_line *l, struct mr_join *j,
 	return MR_PARSE_NOTHING;
 }
 
-static const char *const programs[] = { "smtpd", NULL };
+static const char *const programs[] = { "smtpd", "opensmtpd", NULL };
 const struct mr_format mr_format_opensmtpd = {
 	.name = NAME,
 	.programs = programs,

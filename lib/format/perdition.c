@@ -110,7 +110,7 @@ static enum mr_parse perdition_parse(const struct mr_line *l, struct mr_join *j,
 		       ok ? "login" : "auth failed");
 }
 
-static const char *const programs[] = { "perdition", "perdition.pop3", "perdition.imap4", NULL };
+static const char *const programs[] = { "perdition*", NULL };
 const struct mr_format mr_format_perdition = {
 	.name = NAME,
 	.programs = programs,

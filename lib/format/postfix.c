@@ -257,8 +257,7 @@ static enum mr_parse postfix_parse(const struct mr_line *l, struct mr_join *j, s
 	return MR_PARSE_NOT_MINE;
 }
 
-static const char *const programs[] = { "postfix/smtpd", "postfix/submission/smtpd",
-					"postfix/smtps/smtpd", "postfix/postscreen", NULL };
+static const char *const programs[] = { "*/smtpd", "*/postscreen", NULL };
 const struct mr_format mr_format_postfix = {
 	.name = NAME,
 	.programs = programs,

@@ -105,7 +105,7 @@ static enum mr_parse qpopper_parse(const struct mr_line *l, struct mr_join *j, s
 	return parse_failure(s, out);
 }
 
-static const char *const programs[] = { "qpopper", "in.qpopper", "popper", "in.popper", NULL };
+static const char *const programs[] = { "qpopper", "in.qpopper", "popper", "in.popper", "", NULL };
 const struct mr_format mr_format_qpopper = {
 	.name = NAME,
 	.legacy = true,

@@ -50,7 +50,7 @@ static enum mr_parse roundcube_parse(const struct mr_line *l, struct mr_join *j,
 	return MR_PARSE_NOTHING;
 }
 
-static const char *const programs[] = { "roundcube", NULL };
+static const char *const programs[] = { "roundcube", "", NULL };
 const struct mr_format mr_format_roundcube = {
 	.name = NAME,
 	.programs = programs,

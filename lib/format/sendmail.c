@@ -116,7 +116,8 @@ static enum mr_parse sendmail_parse(const struct mr_line *l, struct mr_join *j,
 	return parse_abuse(s, out);
 }
 
-static const char *const programs[] = { "sendmail", "sm-mta", "sm-acceptingconnections", NULL };
+static const char *const programs[] = { "sendmail", "sm-mta", "sm-msp", "sm-acceptingconnections",
+					NULL };
 const struct mr_format mr_format_sendmail = {
 	.name = NAME,
 	.programs = programs,

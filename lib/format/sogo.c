@@ -27,7 +27,7 @@ static enum mr_parse sogo_parse(const struct mr_line *l, struct mr_join *j, stru
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_NONE, &a, user, "webmail login failed");
 }
 
-static const char *const programs[] = { "sogod", NULL };
+static const char *const programs[] = { "sogod", "sogo", NULL };
 const struct mr_format mr_format_sogo = {
 	.name = NAME,
 	.programs = programs,

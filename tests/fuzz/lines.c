@@ -4,6 +4,7 @@
  *
  * Of every event: its strings lie in the line or in the joiner, its address stands in the line
  * (a run of address characters parses to it) or was in an earlier one, counts and names are sane.
+ * A reader that asks every format about every line comes to the same.
  */
 #include <mailreeve/reader.h>
 
@@ -61,26 +62,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mr_reader_options o = { .legacy = true, .sessions = 16 };
 	const char *log = (const char *)data, *p = log, *end = log + size;
-	struct mr_reader *r = NULL;
+	_cleanup_(mr_reader_freep) struct mr_reader *r = NULL, *thorough = NULL;
 	struct mr_error err;
 
 	if (mr_reader_new(&o, &r, &err) < 0)
 		abort();
 	mr_reader_clock(r, 1795298400000000u, 0);
+	o.thorough = true;
+	if (mr_reader_new(&o, &thorough, &err) < 0)
+		abort();
+	mr_reader_clock(thorough, 1795298400000000u, 0);
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl + 1 : end) - p);
-		struct mr_event e;
+		struct mr_event e, x;
+		enum mr_parse result;
 		char *line = malloc(n); /* of its own: reads behind it are seen */
 
 		if (!line)
 			abort();
 		memcpy(line, p, n);
-		if (mr_reader_line(r, line, n, &e) == MR_PARSE_EVENT)
+		result = mr_reader_line(r, line, n, &e);
+		if (result == MR_PARSE_EVENT)
 			check(&e, log, (size_t)(p - log) + n);
+		if (mr_reader_line(thorough, line, n, &x) != result ||
+		    (result == MR_PARSE_EVENT && (x.kind != e.kind || x.format != e.format ||
+						  memcmp(&x.addr, &e.addr, sizeof(x.addr)) != 0)))
+			abort();
 		free(line);
 		p += n;
 	}
-	mr_reader_free(r);
 	return 0;
 }

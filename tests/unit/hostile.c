@@ -150,9 +150,9 @@ static const char *const pieces[] = {
 
 /* --- the check -------------------------------------------------------------------------------- */
 
-static struct mr_reader *reader(void)
+static struct mr_reader *reader(bool thorough)
 {
-	struct mr_reader_options o = { .legacy = true, .sessions = 16 };
+	struct mr_reader_options o = { .legacy = true, .thorough = thorough, .sessions = 16 };
 	struct mr_reader *r = NULL;
 	struct mr_error e;
 
@@ -174,17 +174,35 @@ static bool in_text(struct mr_str s, const struct buf *b)
 	return s.n == 0 || memmem(b->p, b->n, s.p, s.n);
 }
 
+/* A reader that asks every format comes to the same result. */
+static void check_thorough(const struct buf *before, const struct buf *b, enum mr_parse result,
+			   const struct mr_event *e)
+{
+	struct mr_reader *r = reader(true);
+	struct mr_event x;
+
+	if (before->n)
+		mr_reader_line(r, before->p, before->n, &x);
+	if (mr_reader_line(r, b->p, b->n, &x) != result)
+		fail_msg("not what it is when every format is asked: %.*s", (int)b->n, b->p);
+	if (result == MR_PARSE_EVENT &&
+	    (x.format != e->format || x.kind != e->kind || x.user.n != e->user.n))
+		fail_msg("%s, or %s?  %.*s", e->format, x.format, (int)b->n, b->p);
+	mr_reader_free(r);
+}
+
 static void check(const struct hostile_template *t, const char *addr, const char *text, size_t n,
 		  size_t cut, bool must)
 {
 	static struct buf b, before;
-	struct mr_reader *r = reader();
-	struct mr_event e;
+	struct mr_reader *r = reader(false);
+	struct mr_event e = { .kind = MR_EV_LOGIN };
+	enum mr_parse result;
 	struct mr_addr real;
 
 	assert_int_equal(mr_addr_parse(addr, strlen(addr), &real), 0);
+	before.n = 0;
 	if (t->before) {
-		before.n = 0;
 		fill(&before, t->before, addr, "", 0);
 		mr_reader_line(r, before.p, before.n, &e);
 	}
@@ -192,7 +210,8 @@ static void check(const struct hostile_template *t, const char *addr, const char
 	fill(&b, t->line, addr, text, n);
 	if (cut && cut < b.n)
 		b.n = cut;
-	if (mr_reader_line(r, b.p, b.n, &e) == MR_PARSE_EVENT) {
+	result = mr_reader_line(r, b.p, b.n, &e);
+	if (result == MR_PARSE_EVENT) {
 		char got[MR_ADDR_TEXT];
 
 		if (memcmp(e.addr.b, real.b, 16) != 0 || (int)e.kind != t->kind ||
@@ -202,6 +221,7 @@ static void check(const struct hostile_template *t, const char *addr, const char
 	} else if (must) {
 		fail_msg("no event: %.*s", (int)b.n, b.p);
 	}
+	check_thorough(&before, &b, result, &e);
 	mr_reader_free(r);
 }
 
