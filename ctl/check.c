@@ -2,14 +2,17 @@
 /*
  * check.c - `mailreeve check`: reads a configuration as the daemon would, and says what is wrong.
  *
- * Compiles the policy too, so that "can never match" is exact and every limit is met here first.
- * Changes nothing, needs no daemon and no privilege.  Exit status 2: errors, 1: risks with
+ * Compiles the policy too, so that "can never match" is exact and every limit is met here first,
+ * and looks who may read the files of passwords. Changes nothing, needs no daemon and no privilege.
+ * Exit status 2: errors, 1: risks with
  * --strict, else 0.
  */
 #include "policy.h"
 #include "term.h"
 
 #include <mailreeve/image.h>
+#include <pwd.h>
+#include <unistd.h>
 
 struct options {
 	const char *config;
@@ -52,6 +55,14 @@ static void check_compile(const struct mr_policy *p, const struct mr_host *h, st
 		f->errors++;
 	else
 		mr_config_check_image(p, image, f);
+}
+
+/* As the user that the package makes for the daemon; without one as whoever asks. */
+static void check_secrets(const struct mr_policy *p, struct mr_findings *f)
+{
+	const struct passwd *u = getpwnam("mailreeve");
+
+	mr_config_check_secrets(p, u ? u->pw_uid : geteuid(), u ? u->pw_gid : getegid(), f);
 }
 
 static enum mr_exit check_json(const char *path, const struct mr_findings *f, const char *limit)
@@ -100,8 +111,10 @@ static enum mr_exit check_run(const struct mr_ctl *ctl)
 	r = mr_config_load(path, NULL, host, &f, &policy);
 	if (r < 0 && !f.errors)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(-r));
-	if (r >= 0)
+	if (r >= 0) {
+		check_secrets(policy, &f);
 		check_compile(policy, host, &f, &limit);
+	}
 	if (ctl->json)
 		status = check_json(path, &f, limit.text);
 	else

@@ -3,7 +3,8 @@
  * secret.c - reads and makes files that hold one secret word (secret.h).
  *
  * A secret that others may read is none, and is not used.  What is made has no line end, so that
- * Dovecot's `setting = </path` takes it as it is.  Called by the daemon; never logs.
+ * Dovecot's `setting = </path` takes it as it is.  Called by the daemon, and by `check` for
+ * the rule; never logs.
  */
 #include <mailreeve/secret.h>
 
@@ -12,6 +13,23 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+int mr_secret_kept(const char *path, const struct stat *st, uid_t user, struct mr_error *e)
+{
+	if (!S_ISREG(st->st_mode))
+		return mr_error(e, -EINVAL, "%s: not a file", path);
+	if (st->st_uid != 0 && st->st_uid != user)
+		return mr_error(e, -EPERM,
+				"%s: belongs to another user (uid %u), who may read and change it: "
+				"chown root %s, and change the secret",
+				path, st->st_uid, path);
+	if (st->st_mode & (S_IRWXO | S_IWGRP))
+		return mr_error(e, -EPERM,
+				"%s: others may read or change it (mode %04o): chmod 0640 %s, and "
+				"change the secret",
+				path, st->st_mode & 07777, path);
+	return 0;
+}
+
 int mr_secret_read(const char *path, char **out, struct mr_error *e)
 {
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -19,16 +37,13 @@ int mr_secret_read(const char *path, char **out, struct mr_error *e)
 	struct stat st;
 	ssize_t n;
 	char *copy;
+	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return mr_error(e, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return mr_error(e, -EINVAL, "%s: not a file", path);
-	if (st.st_mode & (S_IRWXO | S_IWGRP))
-		return mr_error(e, -EPERM,
-				"%s: others may read or change it (mode %04o): chmod 0640 it, and "
-				"change the secret",
-				path, st.st_mode & 07777);
+	r = mr_secret_kept(path, &st, geteuid(), e);
+	if (r < 0)
+		return r;
 	n = read(fd, text, sizeof(text));
 	if (n < 0)
 		return mr_error(e, -errno, "%s: %s", path, strerror(errno));

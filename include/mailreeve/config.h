@@ -74,6 +74,14 @@ struct mr_image;
 void mr_config_check_image(const struct mr_policy *p, const struct mr_image *image,
 			   struct mr_findings *findings);
 
+/*
+ * Adds what is wrong with the files of secrets that the policy names, as the daemon, which runs as
+ * `user`, will see them: one that others may read is an error.  `group`: his group.  Changes and
+ * reads nothing of them; what the caller may not look at is a note.
+ */
+void mr_config_check_secrets(const struct mr_policy *p, uid_t user, gid_t group,
+			     struct mr_findings *findings);
+
 /* The normal form: parses to a policy with the same normal form. */
 int mr_config_print(const struct mr_policy *p, FILE *out);
 

@@ -124,6 +124,37 @@ expect 2 '^\{"errors":\[\{"file":".*bad.conf","line":1,"column":16,"message":".*
 	check --json -c "$work/bad.conf"
 expect 2 '^\{"errors":\[\{"file":".*none.conf"' check --json -c "$work/none.conf"
 expect 2 'bad.conf:1:16: error: ' why 192.0.2.1 -c "$work/bad.conf"
+# --- files that hold a password
+printf 'service imap { allow any; }\naccounts mariadb {\n\tdatabase d; password-file "%s";\n}\ndovecot { secret-file "%s"; }\n' \
+	"$work/password" "$work/secret" >"$work/accounts.conf"
+expect 0 "accounts.conf:2:1: risk: password-file: $work/password: No such file" check -c "$work/accounts.conf"
+echo geheim >"$work/password"
+chmod 644 "$work/password"
+if [ "$(id -u)" = 0 ]; then
+	expect 2 "accounts.conf:2:1: error: password-file: $work/password: others may read or change it \(mode 0644\): chmod 0640 $work/password" \
+		check -c "$work/accounts.conf"
+	expect 2 '"errors":\[\{"file":".*accounts.conf","line":2,"column":1,"message":"password-file: ' check --json -c "$work/accounts.conf"
+	chmod 660 "$work/password"
+	expect 2 'others may read or change it' check -c "$work/accounts.conf"
+	chmod 600 "$work/password"
+	chown 12345 "$work/password"
+	expect 2 "belongs to another user \(uid 12345\).*: chown root $work/password" check -c "$work/accounts.conf"
+	group=$(id -g mailreeve 2>/dev/null || echo 0)
+	chown "0:$group" "$work/password"
+	chmod 640 "$work/password"
+	expect 0 'accounts.conf: good' check -c "$work/accounts.conf"
+	echo geheim >"$work/secret"
+	chmod 604 "$work/secret"
+	expect 2 "accounts.conf:5:1: error: secret-file: $work/secret: others may" check -c "$work/accounts.conf"
+	rm "$work/secret"
+	chmod 755 "$work"
+	mkdir -m 700 "$work/closed"
+	sed "s,$work/password,$work/closed/password," "$work/accounts.conf" >"$work/closed.conf"
+	chmod 644 "$work/closed.conf"
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$mailreeve" check -c "$work/closed.conf" >"$work/log" 2>&1 &&
+		grep -q 'note: password-file: .*/closed/password: not looked at: Permission denied' "$work/log"
+	result $? "who may not look at the file is told so, and no error" "$work/log"
+fi
 "$mailreeve" check --print -c "$work/risk.conf" >"$work/one" 2>/dev/null
 "$mailreeve" check --print -c "$work/one" 2>/dev/null | cmp - "$work/one" >"$work/log" 2>&1
 result $? "the normal form parses to itself" "$work/log"
