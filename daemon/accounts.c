@@ -51,7 +51,7 @@ struct mr_accounts {
 	struct mr_worker *worker;
 	struct mr_account_store *store; /* used by the thread */
 	char *what; /* the store, as text: another text is another store */
-	char *path; /* SQLite */
+	char *path, *log; /* SQLite: the file, and its write-ahead log */
 	uint64_t era; /* stores so far */
 	struct mr_account_cache *cache;
 	struct account_lookup *lookup;
@@ -237,13 +237,16 @@ static struct account_lookup *lookup_start(struct mr_accounts *s, const char *na
 /* Somebody changed the SQLite file: nothing that is remembered is fresh. */
 static void look_at_file(struct mr_accounts *s)
 {
-	_free_ char *log = NULL;
 	struct stat now[2] = { 0 };
 
-	if (!s->path || asprintf(&log, "%s-wal", s->path) < 0)
+	if (!s->path)
 		return;
+	if (!s->log) { /* no memory for its name: never trust what is remembered */
+		mr_account_cache_expire(s->cache);
+		return;
+	}
 	(void)stat(s->path, &now[0]);
-	(void)stat(log, &now[1]);
+	(void)stat(s->log, &now[1]);
 	for (int i = 0; i < 2; i++)
 		if (now[i].st_ino != s->seen[i].st_ino || now[i].st_size != s->seen[i].st_size ||
 		    now[i].st_mtim.tv_sec != s->seen[i].st_mtim.tv_sec ||
@@ -345,6 +348,7 @@ static void close_store(struct mr_accounts *s)
 	s->era++;
 	free(MR_TAKE_PTR(s->what));
 	free(MR_TAKE_PTR(s->path));
+	free(MR_TAKE_PTR(s->log));
 	free(MR_TAKE_PTR(s->error));
 	memset(s->seen, 0, sizeof(s->seen));
 }
@@ -417,6 +421,8 @@ static void open_store(struct mr_accounts *s, const struct mr_accounts_options *
 	mr_account_cache_expire(s->cache);
 	s->what = what;
 	s->path = path;
+	if (path && asprintf(&s->log, "%s-wal", path) < 0)
+		s->log = NULL;
 	link_file(s);
 	if (!what)
 		return;

@@ -4,8 +4,8 @@
  *
  * bench.c parses arguments and calls the parts; _lists.c makes the lists, _net.c the network
  * namespaces, _gen.c the traffic, _sides.c and _mailreeve.c what is measured, _drop.c, _pass.c and
- * _apply.c, _learn.c, _latency.c, _ask.c measure, _report.c judges and prints.  All state hangs off
- * struct bench.
+ * _apply.c, _learn.c, _latency.c, _ask.c with _echo.c measure, _report.c judges and prints.  All
+ * state hangs off struct bench.
  */
 #ifndef BENCH_H
 #define BENCH_H

@@ -30,4 +30,9 @@ struct bench_load_result {
 
 int bench_load_run(const struct bench_load *l, struct bench_load_result *out, struct mr_error *e);
 
+/* A process that answers policy questions with this, and with no thought (_echo.c). */
+#define BENCH_ECHO_TEXT "action=DUNNO\n\n"
+int bench_echo_start(const char *path, pid_t *out);
+void bench_echo_stop(pid_t *pid);
+
 #endif
