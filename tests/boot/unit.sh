@@ -46,10 +46,10 @@ is "a socket there, of group postfix alone" "660 mailreeve postfix" \
 asks() { # as USER GROUP
 	printf 'request=smtpd_access_policy\nclient_address=203.0.113.5\n\n' |
 		inside timeout 5 setpriv --reuid="$1" --regid="$2" --clear-groups \
-			nc -U -N /var/spool/postfix/mailreeve/policy
+			socat -t 3 - UNIX-CONNECT:/var/spool/postfix/mailreeve/policy
 }
 is "Postfix is answered" action=DUNNO "$(asks nobody postfix 2>&1 | head -1)"
-is "nobody else is" "" "$(asks nobody nogroup 2>/dev/null)"
+is "nobody else is" "Permission denied" "$(asks nobody nogroup 2>&1 | grep -o 'Permission denied')"
 # bpffs sets the sticky bit whatever it is told
 is "bpffs of its own, mode and owner" "1700 mailreeve" "$(inside stat -c '%a %U' /run/mailreeve-bpf)"
 is "a denied source" timeout "$(tries 198.51.100.66 25)"
@@ -64,13 +64,18 @@ ok "the group has" inside setpriv --reuid=nobody --regid=nogroup --groups=mailre
 inside systemd-run -q --unit=sniff -p StandardOutput=file:/run/sniff /usr/lib/mrnet sniff b0 25
 ok "frames are watched" within 5 inside grep -q ready /run/sniff
 inside ip netns exec world /usr/lib/mrnet spray c0 "$(inside cat /sys/class/net/b0/address)" \
-	10.77.0.1 25 4000 400 198.51.100.66 203.0.113.5 >"$work/spray" &
+	10.77.0.1 25 4000 1500 198.51.100.66 203.0.113.5 >"$work/spray" &
 spray=$!
-for _ in 1 2 3; do
+# as many restarts as the frames last, and one at least that ended before they did
+restarts=0
+while kill -0 $spray 2>/dev/null; do
 	restarted=$(inside systemctl restart mailreeve 2>&1) || break
+	! kill -0 $spray 2>/dev/null || restarts=$((restarts + 1))
+	# systemd refuses more than a few starts in ten seconds
+	inside systemctl reset-failed mailreeve
 done
-is "three restarts" "" "$restarted"
-is "under frames that go on" spraying "$(kill -0 $spray 2>/dev/null && echo spraying)"
+is "restarts" "" "$restarted"
+ok "under frames that go on: $restarts" test $restarts -ge 1
 wait $spray
 inside systemctl stop sniff
 is "every frame of the allowed source came through, none of the denied one" "203.0.113.5 2000 lost 0" \
@@ -86,7 +91,7 @@ C
 ok "reload with a good file" inside systemctl reload mailreeve
 is "the sandbox leaves loopback for who asks over TCP" action=DUNNO "$(
 	printf 'request=smtpd_access_policy\nclient_address=203.0.113.5\n\n' |
-		inside timeout 5 nc -N 127.0.0.1 10040 | head -1)"
+		inside timeout 5 socat -t 3 - TCP:127.0.0.1:10040 | head -1)"
 is "takes effect" open "$(tries 198.51.100.66 25)"
 printf 'interface b0;\nservice smtp { deny any; }\nnonsense;\n' | config
 ok "reload with a faulty file fails" not inside systemctl reload mailreeve
