@@ -231,13 +231,7 @@ static bool prefix_holds_proxy(const struct mr_manager *m, const struct mr_addr 
 	if (!s || mr_addr_is4(a))
 		return false;
 	mr_addr_mask(&cut.addr, cut.plen);
-	for (size_t i = 0; i < s->n6; i++) {
-		struct mr_addr proxy = mr_addr_from6(s->v6[i].hi, s->v6[i].lo);
-
-		if (mr_prefix_contains(&cut, &proxy))
-			return true;
-	}
-	return false;
+	return mr_set_meets(s, &cut);
 }
 
 static int add_refused(struct mr_manager *m, const struct addition *x, int r, sd_bus_error *error)

@@ -4,7 +4,8 @@
  *
  * Counted per ban key (IPv6 cut to the ban width), each failure with its time and its user, so that
  * a good login takes back that user's failures and nobody else's.  An address with a live permit
- * may fail five times as often, no more.  Never bans proxies, loopback, own networks or `except`.
+ * may fail five times as often, no more.  Never bans proxies, loopback, own networks or `except`,
+ * nor the prefix that one of them is in.
  * One attempt that two programs log counts once: by session id, or, where several tell of the
  * same attempt without one, by what each told of within a few seconds.
  */
@@ -29,6 +30,52 @@ static bool excepted(const struct mr_learner *l, const struct mr_addr *a)
 	for (size_t i = 0; i < p->ban.n_except; i++)
 		if (mr_source_holds(p, l->setup.host, &p->ban.except[i], a, false, false))
 			return true;
+	return false;
+}
+
+static const struct mr_set *prefixes_of(const struct mr_learner *l, const struct mr_source *s)
+{
+	const struct mr_host *h = l->setup.host;
+
+	switch (s->kind) {
+	case MR_SOURCE_SET:
+		return &l->setup.policy->sets[s->set].set;
+	case MR_SOURCE_LOCAL:
+		return &h->local;
+	case MR_SOURCE_LOCAL_PUBLIC:
+		return &h->local_public;
+	case MR_SOURCE_GATEWAYS:
+		return &h->gateways;
+	case MR_SOURCE_LOOPBACK:
+		return &h->loopback;
+	case MR_SOURCE_ANY:
+	case MR_SOURCE_PERMITTED:
+	case MR_SOURCE_BANNED:
+	case MR_SOURCE_NAME:
+		break;
+	}
+	return NULL;
+}
+
+/* A ban on the whole prefix would hit a neighbour that is never banned: one of our proxies, the
+ * host itself, who is excepted. */
+static bool spared_neighbour(const struct mr_learner *l, const struct mr_addr *a)
+{
+	const struct mr_policy *p = l->setup.policy;
+	struct mr_prefix cut = { *a, p->ban.ipv6_prefix };
+	const struct mr_set *s;
+
+	if (mr_addr_is4(a) || cut.plen >= 128)
+		return false;
+	mr_addr_mask(&cut.addr, cut.plen);
+	if (mr_set_meets(&l->setup.host->local, &cut) ||
+	    (p->proxies && mr_set_meets(&p->sets[p->proxies - 1].set, &cut)))
+		return true;
+	for (size_t i = 0; i < p->ban.n_except; i++) {
+		s = prefixes_of(l, &p->ban.except[i]);
+		if (s && mr_set_meets(s, &cut))
+			return true;
+	}
 	return false;
 }
 
@@ -117,6 +164,7 @@ static int write_ban(struct mr_learner *l, const struct mr_event *e, const struc
 		.granted = at,
 		.services = l->setup.ban_services,
 		.origin = MR_ORIGIN_LEARNED,
+		.plen = spared_neighbour(l, &e->addr) ? 128 : 0,
 	};
 	int r;
 

@@ -331,6 +331,54 @@ bool mr_set_find(const struct mr_set *s, const struct mr_addr *a, struct mr_pref
 	return true;
 }
 
+static bool begins_in4(const struct mr_set *s, uint32_t first, uint32_t last)
+{
+	for (size_t lo = 0, hi = s->n4; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->v4[mid].addr >= first && s->v4[mid].addr <= last)
+			return true;
+		if (s->v4[mid].addr < first)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+static bool begins_in6(const struct mr_set *s, const struct mr_item6 *first,
+		       const struct mr_item6 *last)
+{
+	for (size_t lo = 0, hi = s->n6; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+		bool before = compare6(&s->v6[mid], first) < 0;
+
+		if (!before && compare6(&s->v6[mid], last) <= 0)
+			return true;
+		if (before)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+bool mr_set_meets(const struct mr_set *s, const struct mr_prefix *p)
+{
+	struct mr_item4 four = { .addr = mr_addr_v4(&p->addr) };
+	struct mr_item6 six = { .hi = mr_addr_hi(&p->addr), .lo = mr_addr_lo(&p->addr) }, end;
+
+	if (mr_set_find(s, &p->addr, NULL, NULL, NULL))
+		return true;
+	if (mr_addr_is4(&p->addr) && p->plen >= V4_BASE) {
+		four.plen = (uint8_t)(p->plen - V4_BASE);
+		return begins_in4(s, four.addr, last4(&four));
+	}
+	six.plen = p->plen;
+	end = last6(&six);
+	return begins_in6(s, &six, &end);
+}
+
 bool mr_set_equal(const struct mr_set *a, const struct mr_set *b)
 {
 	if (a->n4 != b->n4 || a->n6 != b->n6)

@@ -41,6 +41,8 @@ void mr_set_clear(struct mr_set *s); /* frees the arrays, not *s */
  * NULL. */
 bool mr_set_find(const struct mr_set *s, const struct mr_addr *a, struct mr_prefix *p,
 		 uint16_t *file, uint32_t *line);
+/* Is an address of this prefix in the set?  Host bits of p must be 0; the set must be sealed. */
+bool mr_set_meets(const struct mr_set *s, const struct mr_prefix *p);
 bool mr_set_equal(const struct mr_set *a, const struct mr_set *b); /* same prefixes, places aside */
 
 #endif

@@ -34,7 +34,7 @@ mail_host() {
 inside() { nsenter -t "$INSIDE" -n -m -p -- "$@"; }
 listens() { srv ss -Hltn "sport = :$1" | grep -q .; }
 
-# dovecot_conf: users alice and fred, passwords alicepw and fredpw; more on standard input
+# dovecot_conf: users alice and fred, passwords alicepw and fredpw
 dovecot_conf() {
 	mkdir -p "$DIR/dovecot" "$SPOOL/private"
 	mkdir "$DIR/mail"

@@ -115,6 +115,29 @@ static void test_ipv6(void **state)
 	assert_int_equal(ban_ends(f, "2001:db8:5::1"), 0);
 }
 
+/* Its neighbour must not pay: a proxy, an excepted host. */
+static void test_ipv6_neighbours(void **state)
+{
+	struct fixture *f =
+		fixture(state, "proxies { 2001:db8:0:1::200; 2001:db8:0:2:8000::/66; }\n"
+			       "ban { on failure 2 in 10m; except { 2001:db8:0:3::5; } }\n");
+	static const char *const net[] = { "2001:db8:0:1", "2001:db8:0:2", "2001:db8:0:3" };
+	char a[40], b[40];
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(net); i++) {
+		snprintf(a, sizeof(a), "%s::7", net[i]);
+		snprintf(b, sizeof(b), "%s::8", net[i]);
+		failure(f, a, "a", f->now);
+		assert_int_equal(failure(f, a, "a", f->now), MR_LEARN_BAN);
+		assert_int_equal(f->result.keyed.plen, 128);
+		assert_true(ban_ends(f, a) > 0);
+		assert_int_equal(ban_ends(f, b), 0);
+	}
+	failure(f, "2001:db8:0:4::7", "a", f->now);
+	assert_int_equal(failure(f, "2001:db8:0:4::8", "a", f->now), MR_LEARN_BAN);
+	assert_int_equal(f->result.keyed.plen, 64);
+}
+
 static uint64_t ban_again(struct fixture *f)
 {
 	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
@@ -304,10 +327,11 @@ static void test_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_threshold), T(test_counted_once), T(test_defaults), T(test_kinds_apart),
-		T(test_own_time),  T(test_ipv6),	 T(test_escalate), T(test_services),
-		T(test_protected), T(test_good_login),	 T(test_doubles),  T(test_permit_raises),
-		T(test_full_map),  T(test_storm),
+		T(test_threshold),	 T(test_counted_once), T(test_defaults),
+		T(test_kinds_apart),	 T(test_own_time),     T(test_ipv6),
+		T(test_ipv6_neighbours), T(test_escalate),     T(test_services),
+		T(test_protected),	 T(test_good_login),   T(test_doubles),
+		T(test_permit_raises),	 T(test_full_map),     T(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

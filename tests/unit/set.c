@@ -104,6 +104,19 @@ static void one_round(size_t n)
 		assert_memory_equal(&p.addr, &given[want].addr, 16);
 		assert_int_equal(p.plen, given[want].plen);
 	}
+	for (int k = 0; k < 300; k++) {
+		struct mr_prefix p = k % 2 && n ? given[draw() % n]
+						: (struct mr_prefix){ draw_addr(draw() & 1), 128 };
+		unsigned int narrowest = mr_addr_is4(&p.addr) ? 96 : 0;
+		bool want = false;
+
+		p.plen = (uint8_t)(narrowest + draw() % (129 - narrowest));
+		mr_addr_mask(&p.addr, p.plen);
+		for (size_t i = 0; i < n; i++)
+			want |= mr_prefix_contains(&given[i], &p.addr) ||
+				mr_prefix_contains(&p, &given[i].addr);
+		assert_int_equal(mr_set_meets(&s, &p), want);
+	}
 	mr_set_clear(&s);
 	assert_null(s.v4);
 }
