@@ -127,7 +127,7 @@ static void learn_event(struct mr_learn_run *run, const char *file, uint64_t num
 	if (!run->learner && start_afresh(run) < 0)
 		return;
 	at = clock_of(run, e->time_us);
-	mr_learner_event(run->learner, e, at, run->clock, &result);
+	mr_learner_event(run->learner, e, (int64_t)at, run->clock, &result);
 	mr_learn_print_event(&run->print, file, number, e, &result);
 }
 

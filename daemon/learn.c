@@ -5,7 +5,8 @@
  * A line goes from the source through reader and learner into the book, and so into the kernel's
  * map, within one turn of the loop; what can wait (timers, messages, the state directory) is wound
  * up at the turn's end.  An event counts from the line's own time, never from later than now.
- * Events from before the boot are passed over: what they earned came back with the state directory.
+ * One from before the boot too: what it earned came back with the state directory, unless the
+ * daemon was stopped before the mail server was.
  * Called by the manager, apply.c and status.c on the main thread.  A source that cannot be read is
  * said to be so; the others go on.
  */
@@ -47,13 +48,9 @@ static int take_event(struct mr_learn *l, const struct mr_event *e, uint64_t lat
 	*out = (struct mr_learn_result){ .action = MR_LEARN_NONE };
 	if (when && when < real)
 		ago = (real - when) * NS_PER_US;
-	if (ago >= now) {
-		l->ancient++;
-		return 0;
-	}
 	renewed = e->kind != MR_EV_FAILURE && e->kind != MR_EV_ABUSE &&
 		  mr_book_find(l->m->book, MR_PERMIT, &e->addr, now, NULL);
-	r = mr_learner_event(l->learner, e, now - ago, now, out);
+	r = mr_learner_event(l->learner, e, (int64_t)now - (int64_t)ago, now, out);
 	if (out->action == MR_LEARN_PERMIT || out->action == MR_LEARN_BAN)
 		l->changed = true;
 	mr_learn_log(l, source, e, out, renewed);

@@ -263,14 +263,13 @@ json_t *mr_learn_json(const struct mr_manager *m)
 		return NULL;
 	}
 	mr_learner_stats(m->learn->learner, &s);
-	return json_pack("{s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:I,s:I}", "sources",
+	return json_pack("{s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I},s:I,s:I,s:I,s:I,s:I}", "sources",
 			 sources, "events", events_json(s.events), "permits", (json_int_t)s.permits,
 			 "bans", (json_int_t)s.bans, "capped", "user", (json_int_t)s.capped_user,
 			 "address", (json_int_t)s.capped_address, "prefix",
 			 (json_int_t)s.capped_prefix, "protected", (json_int_t)s.protected,
 			 "doubles", (json_int_t)s.doubles, "forgotten", (json_int_t)s.forgotten,
-			 "addresses", (json_int_t)s.addresses, "sessions", (json_int_t)s.sessions,
-			 "before_boot", (json_int_t)m->learn->ancient);
+			 "addresses", (json_int_t)s.addresses, "sessions", (json_int_t)s.sessions);
 }
 
 void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, const char *fmt, ...),

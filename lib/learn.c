@@ -18,6 +18,7 @@
 
 #define PREFIX4 24 /* what `per-prefix` counts: one customer block, one carrier-grade NAT pool */
 #define PREFIX6 64 /* one network, however many addresses its hosts make up */
+#define LATE_NS (60 * MR_NS_PER_S) /* a login read so late is told with its age */
 #define MAX_AGE_DEFAULT_NS \
 	(86400 * MR_NS_PER_S) /* if `max-age` is off: a session may still be lost */
 
@@ -155,6 +156,33 @@ bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 	return false;
 }
 
+bool mr_learn_find(const struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
+		   uint64_t now, struct mr_entry *out)
+{
+	const struct mr_entry *v = mr_book_find(l->book, kind, a, now - MR_LEARN_EPOCH, NULL);
+
+	if (!v)
+		return false;
+	*out = *v;
+	out->expires += MR_LEARN_EPOCH;
+	out->granted += MR_LEARN_EPOCH;
+	return true;
+}
+
+int mr_learn_add(struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
+		 const struct mr_entry *v, uint64_t now, struct mr_learn_result *out)
+{
+	struct mr_entry boot = *v;
+	int r;
+
+	boot.expires -= MR_LEARN_EPOCH;
+	boot.granted = v->granted > MR_LEARN_EPOCH ? v->granted - MR_LEARN_EPOCH : 0;
+	r = mr_book_add(l->book, kind, a, &boot, now - MR_LEARN_EPOCH, &out->keyed);
+	if (r == 0)
+		out->expires = boot.expires;
+	return r;
+}
+
 static bool may_earn(const struct mr_permit_options *o, struct mr_str user)
 {
 	if (!o->users)
@@ -266,11 +294,10 @@ static int write_permit(struct mr_learner *l, const struct circle *c, const stru
 		.user = user.n && l->user_id ? l->user_id(user, l->userdata) : 0,
 		.origin = MR_ORIGIN_LEARNED,
 	};
-	int r = mr_book_add(l->book, MR_PERMIT, a, &v, now, &out->keyed);
+	int r = mr_learn_add(l, MR_PERMIT, a, &v, now, out);
 
 	if (r < 0)
 		return r;
-	out->expires = expires;
 	note_all(l, c, expires, now);
 	return 0;
 }
@@ -374,6 +401,11 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 		return r == -E2BIG ? 0 : r;
 	}
 	l->stats.permits++;
+	if (now - at >= LATE_NS)
+		return mr_learn_say(out, MR_LEARN_PERMIT,
+				    "%s %llu minutes ago: permit for %s from then", e->what,
+				    (unsigned long long)((now - at) / LATE_NS),
+				    mr_learn_span(expires - at, span));
 	return mr_learn_say(out, MR_LEARN_PERMIT, "%s: permit for %s", e->what,
 			    mr_learn_span(expires - at, span));
 }
@@ -384,7 +416,7 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 	struct mr_learn_item *s = session_of(l, e, false);
 	size_t format = format_number(l, e->format);
 	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest;
-	const struct mr_entry *have;
+	struct mr_entry have;
 	struct circle c;
 	int r;
 
@@ -398,13 +430,13 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 		mr_learn_table_drop(l->sessions, s);
 	if (expires > latest)
 		expires = latest;
-	have = mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL);
-	if (!have || have->origin != MR_ORIGIN_LEARNED || expires <= now)
+	if (!mr_learn_find(l, MR_PERMIT, &e->addr, now, &have) ||
+	    have.origin != MR_ORIGIN_LEARNED || expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended");
-	if (have->expires >= expires)
+	if (have.expires >= expires)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended; the permit lasts longer");
 	circle_of(l, &e->addr, mr_learn_user(l, e->user), &c);
-	r = write_permit(l, &c, &e->addr, e->user, have->granted, expires, now, out);
+	r = write_permit(l, &c, &e->addr, e->user, have.granted, expires, now, out);
 	if (r < 0) {
 		mr_learn_say(out, MR_LEARN_NONE, "the permit could not be written");
 		return r;
@@ -412,10 +444,14 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 	return mr_learn_say(out, MR_LEARN_PERMIT, "session ended: the permit runs from here");
 }
 
-int mr_learner_event(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t when, uint64_t now,
 		     struct mr_learn_result *out)
 {
+	uint64_t at =
+		when > -(int64_t)MR_LEARN_EPOCH ? (uint64_t)(when + (int64_t)MR_LEARN_EPOCH) : 0;
+
 	*out = (struct mr_learn_result){ .action = MR_LEARN_NONE };
+	now += MR_LEARN_EPOCH;
 	if (at > now)
 		at = now;
 	l->stats.events[e->kind]++;
@@ -436,16 +472,17 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 {
 	uint64_t ttl = l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest = s->b + max_age(l);
 	struct mr_addr a = session_addr(s);
-	const struct mr_entry *have = mr_book_find(l->book, MR_PERMIT, &a, now, NULL);
+	struct mr_learn_result unused;
+	struct mr_entry have, v;
 	struct circle c;
-	struct mr_entry v;
 
-	if (!have || have->origin != MR_ORIGIN_LEARNED || have->expires > now + ttl / 2)
+	if (!mr_learn_find(l, MR_PERMIT, &a, now, &have) || have.origin != MR_ORIGIN_LEARNED ||
+	    have.expires > now + ttl / 2)
 		return 0;
-	v = *have;
+	v = have;
 	v.expires = now + ttl < latest ? now + ttl : latest;
 	v.plen = 0;
-	if (v.expires <= have->expires || mr_book_add(l->book, MR_PERMIT, &a, &v, now, NULL) < 0)
+	if (v.expires <= have.expires || mr_learn_add(l, MR_PERMIT, &a, &v, now, &unused) < 0)
 		return 0;
 	circle_of(l, &a, s->a, &c);
 	note_all(l, &c, v.expires, now);
@@ -455,14 +492,17 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 {
 	struct mr_learn_item *s, *following;
-	uint64_t oldest = now > max_age(l) ? now - max_age(l) : 0;
+	uint64_t oldest;
 	size_t n = 0;
 
+	now += MR_LEARN_EPOCH;
+	oldest = now > max_age(l) ? now - max_age(l) : 0;
 	for (s = mr_learn_table_walk(l->sessions, NULL); s; s = following) {
 		following = mr_learn_table_walk(l->sessions, s);
 		if (s->b < oldest)
 			mr_learn_table_drop(l->sessions, s);
-		else if (s->tag < MR_LEARN_FORMATS && l->format[s->tag].logs_out)
+		else if (s->b >= MR_LEARN_EPOCH && /* no session outlives its machine */
+			 s->tag < MR_LEARN_FORMATS && l->format[s->tag].logs_out)
 			n += session_stands(l, s, now);
 	}
 	*extended = n;

@@ -173,14 +173,13 @@ static int write_ban(struct mr_learner *l, const struct mr_event *e, const struc
 				    "%s, often enough, but longer ago than a "
 				    "ban lasts",
 				    e->what);
-	r = mr_book_add(l->book, MR_BAN, &e->addr, &v, now, &out->keyed);
+	r = mr_learn_add(l, MR_BAN, &e->addr, &v, now, out);
 	if (r < 0) {
 		mr_learn_say(out, MR_LEARN_NONE, "the ban could not be written");
 		return r;
 	}
 	history->a++;
 	history->b = v.expires;
-	out->expires = v.expires;
 	l->stats.bans++;
 	return 1;
 }
@@ -209,12 +208,13 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 	uint64_t limit = t->count, user = abuse ? 0 : mr_learn_user(l, e->user);
 	struct mr_addr key = ban_key(l, &e->addr);
 	struct mr_learn_item *r;
+	struct mr_entry have;
 	char span[24];
 	int err;
 
 	if (limit == 0)
 		return mr_learn_say(out, MR_LEARN_COUNT, "%s; never banned for that", e->what);
-	if (mr_book_find(l->book, MR_PERMIT, &e->addr, now, NULL))
+	if (mr_learn_find(l, MR_PERMIT, &e->addr, now, &have))
 		limit *= PERMIT_FACTOR;
 	if (limit > MARKS_MAX)
 		limit = MARKS_MAX;
@@ -233,13 +233,14 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 	r->marks = 0;
 	return mr_learn_say(out, MR_LEARN_BAN, "%s, %u of %u: banned for %s", e->what,
 			    (unsigned int)limit, (unsigned int)limit,
-			    mr_learn_span(out->expires - at, span));
+			    mr_learn_span(out->expires + MR_LEARN_EPOCH - at, span));
 }
 
 int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		 struct mr_learn_result *out)
 {
 	uint32_t fresh = e->count;
+	struct mr_entry have;
 
 	if (mr_learn_listed(l, &e->addr, out)) {
 		l->stats.protected ++;
@@ -255,7 +256,7 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 		l->stats.doubles++;
 		return mr_learn_say(out, MR_LEARN_NONE, "this attempt was counted already");
 	}
-	if (mr_book_find(l->book, MR_BAN, &e->addr, now, NULL))
+	if (mr_learn_find(l, MR_BAN, &e->addr, now, &have))
 		return mr_learn_say(out, MR_LEARN_NONE, "banned already");
 	return count(l, e, fresh, at, now, out);
 }

@@ -11,6 +11,11 @@
 #define MR_NS_PER_US	 1000u
 #define MR_NS_PER_S	 1000000000ull
 
+/* The learner's own clock runs ahead of the book's, which begins at the boot, by this much (ns): so
+ * what happened before the boot has a time too, and earns what is left of it.  As far back as logs
+ * are read. */
+#define MR_LEARN_EPOCH (31ull * 86400 * MR_NS_PER_S)
+
 /* What a record is about: part of its key.  What only users with a password can fill and what any
  * stranger can fill are kept apart: a storm of failures must not make a cap forget. */
 enum mr_memory {
@@ -50,6 +55,12 @@ int mr_learn_say(struct mr_learn_result *out, enum mr_learn_action action, const
 	_printf_(3, 4);
 /* "90s", "30m", "2h" into buf: for reasons */
 const char *mr_learn_span(uint64_t ns, char buf[static 24]);
+
+/* The book, asked and written by the learner's clock: `find` returns a copy in *out. */
+bool mr_learn_find(const struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
+		   uint64_t now, struct mr_entry *out);
+int mr_learn_add(struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
+		 const struct mr_entry *v, uint64_t now, struct mr_learn_result *out);
 
 int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		 struct mr_learn_result *out);

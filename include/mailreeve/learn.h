@@ -63,9 +63,10 @@ void mr_learner_free(struct mr_learner *l);
 MR_DEFINE_CLEANUP(struct mr_learner *, mr_learner_free)
 void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s);
 
-/* One event that happened at `at` (never later than now).  -errno only for want of memory or if the
- * book's callback fails; then *out is filled with action NONE and the reason. */
-int mr_learner_event(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+/* One event that happened at `at` (never later than now; negative: before the boot).  -errno only
+ * for want of memory or if the book's callback fails; then *out is filled with action NONE and the
+ * reason. */
+int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at, uint64_t now,
 		     struct mr_learn_result *out);
 /* Keeps the permits of open sessions alive.  Call at least every quarter of the permit ttl;
  * *extended counts. */

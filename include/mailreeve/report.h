@@ -25,9 +25,9 @@
  * learn            {"sources":[{"name","kind":"file"|"journal"|"stdin","state":"waiting"|
  *                   "catching up"|"following"|"failed"|"ended","lines","events":{"login","logout",
  *                   "failure","abuse"},"skipped","lost":[{"program","lines","example"}],
- *                   "lag":seconds|null,"error"|null,"untrusted"?,"note"|null,"retry_in"|null}],
+ *                   "lag":seconds|null,"error"|null,"untrusted"?,"dropped"?,"note"|null,"retry_in"|null}],
  *                   "events","permits","bans","capped":{"user","address","prefix"},"protected",
- *                   "doubles","forgotten","addresses","sessions","before_boot"}
+ *                   "doubles","forgotten","addresses","sessions"}
  * dovecot {"listen":["ADDRESS:PORT"…],"secret":bool,"allowed","refused","shadow","reports",
  *                   "ignored","bad"}: questions answered, reports believed and not
  * accounts         {"store"|null,"file","remembered","asked","cached","failed","faulty",

@@ -73,7 +73,7 @@ static struct mr_str str(const char *s)
 
 enum mr_learn_action event(struct fixture *f, enum mr_event_kind kind, enum mr_family family,
 			   const char *a, const char *user, const char *session, uint32_t count,
-			   uint64_t at)
+			   int64_t at)
 {
 	struct mr_event e = {
 		.kind = kind,
@@ -92,18 +92,18 @@ enum mr_learn_action event(struct fixture *f, enum mr_event_kind kind, enum mr_f
 }
 
 enum mr_learn_action login(struct fixture *f, const char *a, const char *user, const char *session,
-			   uint64_t at)
+			   int64_t at)
 {
 	return event(f, MR_EV_LOGIN, MR_FAMILY_IMAP, a, user, session, 1, at);
 }
 
 enum mr_learn_action logout(struct fixture *f, const char *a, const char *user, const char *session,
-			    uint64_t at)
+			    int64_t at)
 {
 	return event(f, MR_EV_LOGOUT, MR_FAMILY_IMAP, a, user, session, 1, at);
 }
 
-enum mr_learn_action failure(struct fixture *f, const char *a, const char *user, uint64_t at)
+enum mr_learn_action failure(struct fixture *f, const char *a, const char *user, int64_t at)
 {
 	return event(f, MR_EV_FAILURE, MR_FAMILY_IMAP, a, user, NULL, 1, at);
 }

@@ -32,12 +32,12 @@ struct mr_addr addr(const char *text);
 uint64_t bit(const struct fixture *f, const char *service);
 enum mr_learn_action event(struct fixture *f, enum mr_event_kind kind, enum mr_family family,
 			   const char *a, const char *user, const char *session, uint32_t count,
-			   uint64_t at);
+			   int64_t at);
 enum mr_learn_action login(struct fixture *f, const char *a, const char *user, const char *session,
-			   uint64_t at);
+			   int64_t at);
 enum mr_learn_action logout(struct fixture *f, const char *a, const char *user, const char *session,
-			    uint64_t at);
-enum mr_learn_action failure(struct fixture *f, const char *a, const char *user, uint64_t at);
+			    int64_t at);
+enum mr_learn_action failure(struct fixture *f, const char *a, const char *user, int64_t at);
 /* When the entry that covers the address ends; 0: none is live. */
 uint64_t permit_ends(const struct fixture *f, const char *a);
 uint64_t ban_ends(const struct fixture *f, const char *a);

@@ -7,6 +7,7 @@
 #include "_learn.h"
 
 #define HOME "192.0.2.10"
+#define BAD  "198.51.100.66"
 
 static void test_ttl_from_the_line(void **state)
 {
@@ -27,6 +28,38 @@ static void test_ttl_from_the_line(void **state)
 	/* an older line behind a newer one takes nothing away */
 	assert_int_equal(login(f, HOME, "anna", NULL, 9999 * S), MR_LEARN_PERMIT);
 	assert_int_equal(permit_ends(f, HOME), 11800 * S);
+}
+
+/* The book's clock begins at the boot; what a login before it earned is not over then. */
+static void test_before_the_boot(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 1h; on failure 3 in 10m; }\n");
+	size_t n = 0;
+
+	f->now = 60 * S;
+	assert_int_equal(login(f, HOME, "anna", "one", -300 * S), MR_LEARN_PERMIT);
+	assert_int_equal(permit_ends(f, HOME), 1500 * S);
+	assert_non_null(strstr(f->result.why, "6 minutes ago"));
+	assert_int_equal(login(f, "192.0.2.11", "anna", NULL, -1740 * S), MR_LEARN_NONE);
+	assert_int_equal(login(f, "192.0.2.12", "anna", NULL, INT64_MIN), MR_LEARN_NONE);
+	/* its end was logged too */
+	assert_int_equal(login(f, "192.0.2.13", "ben", "two", -2000 * S), MR_LEARN_NONE);
+	assert_int_equal(login(f, "192.0.2.13", "ben", "three", -1000 * S), MR_LEARN_PERMIT);
+	assert_int_equal(logout(f, "192.0.2.13", "ben", "three", -100 * S), MR_LEARN_PERMIT);
+	assert_int_equal(permit_ends(f, "192.0.2.13"), 1700 * S);
+	/* a session without an end ended with the machine */
+	f->now = 1400 * S;
+	assert_int_equal(mr_learner_tick(f->learner, f->now, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(permit_ends(f, HOME), 1500 * S);
+	/* failures are as far apart as they were */
+	assert_int_equal(failure(f, BAD, "anna", -4000 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "anna", -3000 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "anna", -2000 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "anna", -200 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "anna", -100 * S), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "anna", -100 * S), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, BAD), 3500 * S);
 }
 
 static void test_who_earns(void **state)
@@ -255,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_ttl_from_the_line),
+		T(test_before_the_boot),
 		T(test_who_earns),
 		T(test_what_it_opens),
 		T(test_protected),
