@@ -223,6 +223,7 @@ static struct account_lookup *lookup_start(struct mr_accounts *s, const char *na
 		free(l);
 		return NULL;
 	}
+	mr_linger_expect(&s->m->linger);
 	l->next = s->lookup;
 	s->lookup = l;
 	if (s->lookups++ == 0) {

@@ -93,7 +93,7 @@ static int asker_send(struct mr_asker *a)
 		a->last = mr_boottime_ns();
 	}
 	if (a->out_len)
-		mr_linger_answered(&a->d->m->linger);
+		mr_linger_expect(&a->d->m->linger);
 	a->out_len = a->out_sent = 0;
 	return 0;
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * linger.c - runs the event loop, and stays awake for a moment after an answer (linger.h).
+ * linger.c - runs the event loop, and stays awake for a moment where something is expected at once
+ * (linger.h).
  *
- * A mail server asks its next question within microseconds, or not for a while.  To put a CPU to
- * sleep and to wake it up again takes tens of microseconds, on a virtual one ten times as long as
- * the answer itself.  So after an answer the loop looks for SPIN_NS whether something comes, and
- * sleeps only then.  Everything that the loop waits for ends the wait, not questions alone.
+ * A mail server asks its next question within microseconds, or not for a while, and the thread that
+ * looks up an account is done as soon.  To put a CPU to sleep and to wake it up again takes tens of
+ * microseconds, on a virtual one some times as long as the answer itself.  So after an answer, and
+ * after a lookup has begun, the loop looks for SPIN_NS whether something comes, and sleeps only
+ * then. Everything that the loop waits for ends the wait, not questions alone.
  *
- * It costs at most SPIN_NS for an answer, nothing without answers, and less and less where it is of
- * no use: after a wait for nothing the next answers are passed over, each time twice as many, up to
- * PASS_MAX, until a wait is rewarded.  Never fails by itself: what the loop says is handed on.
- * Called by the manager on the main thread.
+ * It costs at most SPIN_NS for an answer, nothing without questions, and less and less where it is
+ * of no use: after a wait for nothing the next times are passed over, each time twice as many, up
+ * to PASS_MAX, until a wait is rewarded.  Never fails by itself: what the loop says is handed on.
+ * Called by the manager on the main thread; asker.c and accounts.c say what they expect.
  */
 #include "linger.h"
 #include "manager.h"
@@ -18,11 +20,11 @@
 #include <sys/epoll.h>
 
 #define SPIN_NS	 50000 /* about what it takes to sleep and to be woken */
-#define PASS_MAX 255 /* answers: 0.2 us each, where nobody ever asks again at once */
+#define PASS_MAX 255 /* times: 0.2 us for each answer, where nobody ever asks again at once */
 
-void mr_linger_answered(struct mr_linger *l)
+void mr_linger_expect(struct mr_linger *l)
 {
-	l->answered = true;
+	l->expects = true;
 }
 
 /* Something came before the time was up. */
@@ -40,9 +42,9 @@ static bool something_comes(int fd)
 
 static void stay_awake(struct mr_linger *l, int fd)
 {
-	if (!l->answered)
+	if (!l->expects)
 		return;
-	l->answered = false;
+	l->expects = false;
 	if (l->pass > 0) {
 		l->pass--;
 		return;

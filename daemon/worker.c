@@ -53,6 +53,7 @@ static void *worker_main(void *arg)
 {
 	struct mr_worker *w = arg;
 	uint64_t one = 1;
+	ssize_t r;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
@@ -68,7 +69,11 @@ static void *worker_main(void *arg)
 		p->work(p->arg);
 		pthread_mutex_lock(&w->lock);
 		list_put(&w->finished, p);
-		if (write(w->fd, &one, sizeof(one)) < 0)
+		/* who is woken wants the lock */
+		pthread_mutex_unlock(&w->lock);
+		r = write(w->fd, &one, sizeof(one));
+		pthread_mutex_lock(&w->lock);
+		if (r < 0)
 			break; /* an eventfd takes a one unless it is full, which it never is */
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -140,8 +145,8 @@ int mr_worker_run(struct mr_worker *w, mr_work_fn work, mr_work_fn done, void *a
 	*p = (struct worker_piece){ .work = work, .done = done, .arg = arg };
 	pthread_mutex_lock(&w->lock);
 	list_put(&w->waiting, p);
-	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
+	pthread_cond_signal(&w->wake); /* who is woken wants the lock */
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  *
  * A process that listens on a unix socket, waits with epoll, reads what is there, and writes one
  * fixed answer: the system calls that no server of many connections does without, and nothing else.
- * What the same client gets from it is what this machine can give.  Called by _ask.c.
+ * What the same client gets from it is what this machine gives to a plain server.  Called by
+ * _ask.c.
  */
 #include "_load.h"
 
