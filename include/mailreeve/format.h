@@ -139,6 +139,7 @@ bool mr_cut_number(struct mr_str *s, uint64_t *v);
 #define MR_CLASS_WORD	1 /* letters, digits, - _ . */
 #define MR_CLASS_BASE64 2 /* A-Z a-z 0-9 + / = */
 #define MR_CLASS_HEX	4
+#define MR_CLASS_COLON	8
 bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run);
 /* A literal address as the whole of s: 192.0.2.1, 2001:db8::1, IPv6:…, ::ffff:a.b.c.d (unmapped).
  */

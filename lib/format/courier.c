@@ -65,6 +65,7 @@ static enum mr_parse parse_access(struct mr_str s, enum mr_family family, struct
 {
 	static const char *const ends[] = { "LOGOUT, ", "TIMEOUT, ", "DISCONNECTED, " };
 	struct mr_event e = { .family = family, .format = NAME, .count = 1 };
+	struct mr_str protocol, x;
 	bool end = false;
 
 	MR_CUT(&s, "INFO: ");
@@ -89,6 +90,10 @@ static enum mr_parse parse_access(struct mr_str s, enum mr_family family, struct
 	}
 	if (!read_client(s, &e))
 		return MR_PARSE_LOST;
+	if (family == MR_FAMILY_NONE && mr_find_last(s, ", protocol=", &x, &protocol))
+		e.family = MR_CUT(&protocol, "IMAP")   ? MR_FAMILY_IMAP
+			   : MR_CUT(&protocol, "POP3") ? MR_FAMILY_POP3
+						       : MR_FAMILY_NONE;
 	if (e.kind == MR_EV_LOGIN && e.user.n == 0)
 		return MR_PARSE_NOTHING;
 	*out = e;
@@ -148,13 +153,17 @@ static enum mr_parse courier_parse(const struct mr_line *l, struct mr_join *j, s
 		{ "pop3login", MR_FAMILY_POP3 },
 		{ "courierpop3login", MR_FAMILY_POP3 },
 		{ "courierpop3d", MR_FAMILY_POP3 },
+		{ "couriertcpd", MR_FAMILY_NONE }, /* a syslogd that goes by the parent */
 	};
+
+	struct mr_str smtpd = l->program;
 
 	(void)j;
 	if (mr_str_is(l->program, "courierd"))
 		return parse_newmsg(l->message, out);
-	if (mr_str_is(l->program, "courieresmtpd") || mr_str_is(l->program, "courieresmtpd-ssl") ||
-	    mr_str_is(l->program, "esmtpd"))
+	if (!MR_TRIM(&smtpd, "-ssl")) /* of port 465 */
+		MR_TRIM(&smtpd, "-msa"); /* of port 587 */
+	if (mr_str_is(smtpd, "courieresmtpd") || mr_str_is(smtpd, "esmtpd"))
 		return parse_esmtpd(l->message, out);
 	for (size_t i = 0; i < MR_ARRAY_SIZE(access); i++)
 		if (mr_str_is(l->program, access[i].program))

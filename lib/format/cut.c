@@ -57,6 +57,8 @@ static bool in_class(char c, unsigned int class)
 		return true;
 	if (class & MR_CLASS_BASE64 && (letter || digit || c == '+' || c == '/' || c == '='))
 		return true;
+	if (class & MR_CLASS_COLON && c == ':')
+		return true;
 	return class & MR_CLASS_HEX && (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
 }
 

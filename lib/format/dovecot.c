@@ -18,12 +18,9 @@
  * it is base64 there is no event. Never allocates; the join keeps sessions so that a logout, which
  * has no address, finds its login.
  */
-#include <mailreeve/format.h>
+#include "dovecot.h"
 
 static const char NAME[] = "dovecot";
-
-#define SESSION_MIN \
-	8 /* characters; Dovecot's own ids have 16 or 32, proxies' are no shorter than a time */
 
 struct tail { /* what the server wrote behind user=<…> */
 	struct mr_str user, method, session;
@@ -43,67 +40,48 @@ static enum mr_family family_of(struct mr_str program)
 	return MR_FAMILY_NONE;
 }
 
-/* The fields behind "rip=": R[, lip=L][, mpid=P][, TLS…|secured][, cipher words][, session=<S>].
- * Each at most once, in this order; sites write the separator with or without a blank. */
+/* Sites write the separator with or without a blank. */
 static bool cut_separator(struct mr_str *s)
 {
 	return MR_CUT(s, ", ") || MR_CUT(s, ",");
 }
 
-static int base64_value(char c)
+bool mr_dovecot_session(struct mr_str id)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	struct mr_str s = id, run;
+	bool zero = true;
+
+	if (!mr_cut_class(&s, MR_CLASS_WORD | MR_CLASS_BASE64 | MR_CLASS_COLON, &run) || s.n)
+		return false;
+	for (size_t i = 0; i < id.n && zero; i++)
+		zero = id.p[i] == 'A';
+	return !zero;
 }
 
-/*
- * Dovecot makes its session ids of 6 bytes time, 2 bytes port and the remote address, in base64
- * (login-common/client-common.c).  An id of that shape that names another address belongs to a line
- * that Dovecot did not write.  Ids of other shapes (asserted by a proxy) say nothing.
- */
-static bool session_fits(struct mr_str id, const struct mr_addr *rip)
+/* ", key=value", a field that the site has asked for: neither key nor value can be mistaken for
+ * another field. */
+static bool cut_field(struct mr_str *s)
 {
-	uint8_t raw[24];
+	struct mr_str t = *s, key, value;
 	struct mr_addr a;
 
-	if (id.n && id.n < SESSION_MIN)
+	if (!cut_separator(&t) || !mr_cut_class(&t, MR_CLASS_WORD, &key) || !MR_CUT(&t, "=") ||
+	    !mr_cut_class(&t, MR_CLASS_WORD | MR_CLASS_COLON, &value) || (t.n && *t.p != ','))
 		return false;
-	if (id.n != 16 && id.n != 32)
-		return true;
-	for (size_t i = 0; i < id.n; i += 4) {
-		uint32_t v = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int x = base64_value(id.p[i + k]);
-
-			if (x < 0)
-				return true;
-			v = v << 6 | (uint32_t)x;
-		}
-		raw[i / 4 * 3] = (uint8_t)(v >> 16);
-		raw[i / 4 * 3 + 1] = (uint8_t)(v >> 8);
-		raw[i / 4 * 3 + 2] = (uint8_t)v;
-	}
-	if (id.n == 16)
-		a = mr_addr_from4((uint32_t)raw[8] << 24 | (uint32_t)raw[9] << 16 |
-				  (uint32_t)raw[10] << 8 | raw[11]);
-	else
-		memcpy(a.b, raw + 8, 16);
-	return memcmp(a.b, rip->b, 16) == 0;
+	if (mr_str_is(key, "user") || mr_str_is(key, "method") || mr_str_is(key, "rip"))
+		return false;
+	if (mr_str_is(key, "lip") && !mr_str_addr(value, &a))
+		return false;
+	*s = t;
+	return true;
 }
 
+/* The fields behind "rip=": R[, lip=L][, mpid=P][, key=word]…[, TLS…|secured][, cipher words][,
+ * session=<S>], in this order. */
 static bool server_fields(struct mr_str s, struct tail *t)
 {
-	struct mr_str addr, lip, rest;
-	struct mr_addr a;
-	uint64_t mpid;
+	struct mr_str addr, rest = s;
 
-	rest = s;
 	if (!mr_cut_to(&rest, ',', &addr))
 		return false; /* a line that was cut: 192.0.2.1 of 192.0.2.10 */
 	rest.p--; /* keep the separator */
@@ -111,21 +89,8 @@ static bool server_fields(struct mr_str s, struct tail *t)
 	if (!mr_str_addr(addr, &t->rip))
 		return false;
 	s = rest;
-	rest = s;
-	if (cut_separator(&rest) && MR_CUT(&rest, "lip=")) {
-		lip = (struct mr_str){ rest.p, 0 };
-		while (lip.n < rest.n && rest.p[lip.n] != ',')
-			lip.n++;
-		if (!mr_str_addr(lip, &a))
-			return false;
-		s = (struct mr_str){ rest.p + lip.n, rest.n - lip.n };
-	}
-	rest = s;
-	if (cut_separator(&rest) && MR_CUT(&rest, "mpid=")) {
-		if (!mr_cut_number(&rest, &mpid))
-			return false;
-		s = rest;
-	}
+	while (cut_field(&s))
+		;
 	/* the session from the right, and what is left between is TLS or cipher text, or nothing */
 	t->session = (struct mr_str){ NULL, 0 };
 	rest = s;
@@ -135,9 +100,7 @@ static bool server_fields(struct mr_str s, struct tail *t)
 		if (!mr_trim_from(&rest, '<', &id) || !MR_TRIM(&rest, "session="))
 			return false;
 		t->session = id;
-		if (id.n && (!mr_cut_class(&id, MR_CLASS_BASE64, &t->session) || id.n))
-			return false;
-		if (!session_fits(t->session, &t->rip))
+		if (id.n && !mr_dovecot_session(id))
 			return false;
 		if (!MR_TRIM(&rest, ", ") && !MR_TRIM(&rest, ","))
 			return false;
@@ -152,8 +115,8 @@ static bool server_fields(struct mr_str s, struct tail *t)
 	return !memchr(s.p, '<', s.n) && !memchr(s.p, '>', s.n) && !memchr(s.p, '=', s.n);
 }
 
-/* `s` begins behind "user=<". */
-static bool read_tail(struct mr_str s, struct tail *t)
+/* `s` begins behind "user=<"; without a name, behind the verdict's colon. */
+static bool read_tail(struct mr_str s, bool named, struct tail *t)
 {
 	struct mr_str whole = s, fields, method;
 
@@ -173,10 +136,16 @@ static bool read_tail(struct mr_str s, struct tail *t)
 	}
 	if (!server_fields(fields, t))
 		return false;
+	t->method = (struct mr_str){ NULL, 0 };
+	t->user = (struct mr_str){ NULL, 0 };
+	if (!named && mr_str_is(s, " "))
+		return true;
 	if (!MR_TRIM(&s, ", ") && !MR_TRIM(&s, ","))
 		return false;
+	if (!named)
+		return MR_CUT(&s, " method=") && mr_cut_class(&s, MR_CLASS_WORD, &t->method) &&
+		       s.n == 0;
 	/* "U>[, method=M]" */
-	t->method = (struct mr_str){ NULL, 0 };
 	if (!MR_TRIM(&s, ">")) {
 		if (!mr_trim_from(&s, '=', &method) || !MR_TRIM(&s, "method"))
 			return false;
@@ -235,7 +204,7 @@ static enum mr_parse parse_proxy(struct mr_str head, struct mr_str rest, enum mr
 	struct tail t;
 	struct mr_str host;
 
-	if (!read_tail(rest, &t) || memmem(rest.p, rest.n, ": user=<", 8))
+	if (!read_tail(rest, true, &t) || memmem(rest.p, rest.n, ": user=<", 8))
 		return MR_PARSE_NOTHING;
 	if (!mr_cut(&head, t.user.p, t.user.n))
 		return MR_PARSE_NOTHING;
@@ -266,65 +235,56 @@ static void remember(struct mr_join *j, const struct mr_event *e)
 		mr_join_put(j, NAME, e->session, &v);
 }
 
-/*
- * What libpam logs of an attempt has no session; the login process tells it again when the client
- * goes.  The attempts told so far are kept under address and user, and taken off there.
- */
-#define PAM_WINDOW_S 300 /* seconds; a login process gives up on a client after three minutes */
-static const char PAM_SCOPE[] = "dovecot-pam";
-
-static struct mr_str pam_key(const struct mr_addr *a, struct mr_str user, char buf[MR_JOIN_KEY])
+/* How a line begins that tells of a login that came to nothing */
+static bool cut_end(struct mr_str *s)
 {
-	size_t n = sizeof(a->b) + user.n;
+	static const char *const words[] = { "Disconnected",
+					     "Aborted login",
+					     "Login aborted",
+					     "Client has quit the connection",
+					     "Remote closed connection",
+					     "Connection closed",
+					     "Inactivity",
+					     "Logged out",
+					     "Too many " };
 
-	if (user.n == 0 || n > MR_JOIN_KEY)
-		return (struct mr_str){ buf, 0 };
-	memcpy(buf, a->b, sizeof(a->b));
-	memcpy(buf + sizeof(a->b), user.p, user.n);
-	return (struct mr_str){ buf, n };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_cut(s, words[i], strlen(words[i])))
+			return true;
+	return false;
 }
 
-/* Count in the low byte, time of the latest in seconds above it. */
-static uint32_t pam_told(struct mr_join *j, const struct mr_addr *a, struct mr_str user,
-			 uint64_t time_us)
+/* "VERDICT: user=<REST", or, where the client had given no name, "VERDICT: method=M, REST" */
+static bool cut_verdict(struct mr_str s, struct mr_str *verdict, struct mr_str *rest, bool *named)
 {
-	char buf[MR_JOIN_KEY];
-	struct mr_joined v;
+	const char *p = memmem(s.p, s.n, "user=<", 6);
 
-	if (!j || !mr_join_get(j, PAM_SCOPE, pam_key(a, user, buf), &v) ||
-	    time_us / 1000000 > (v.time_us >> 8) + PAM_WINDOW_S)
-		return 0;
-	return (uint8_t)v.time_us;
-}
-
-static void pam_tell(struct mr_join *j, const struct mr_addr *a, struct mr_str user,
-		     uint64_t time_us, uint32_t n)
-{
-	struct mr_joined v = { .time_us = time_us / 1000000 << 8 | (n < 255 ? n : 255) };
-	char buf[MR_JOIN_KEY];
-
-	if (j && n)
-		mr_join_put(j, PAM_SCOPE, pam_key(a, user, buf), &v);
-	else if (j)
-		mr_join_drop(j, PAM_SCOPE, pam_key(a, user, buf));
+	*named = p;
+	if (p) {
+		*verdict = (struct mr_str){ s.p, (size_t)(p - s.p) };
+		*rest = (struct mr_str){ p + 6, s.n - verdict->n - 6 };
+		return MR_TRIM(verdict, ": ");
+	}
+	p = memmem(s.p, s.n, "): ", 3);
+	if (!p)
+		return false;
+	*verdict = (struct mr_str){ s.p, (size_t)(p - s.p) + 1 };
+	*rest = (struct mr_str){ p + 2, s.n - verdict->n - 1 };
+	return true;
 }
 
 static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct mr_join *j,
 				 uint64_t time_us, struct mr_event *out)
 {
-	const char *user = memmem(s.p, s.n, "user=<", 6);
 	struct mr_str head, rest;
 	struct tail t;
 	uint32_t attempts, told;
+	bool named;
 
-	if (!user) /* "Login: U [A]" is dovecot0.c's */
+	if (!cut_verdict(s, &head, &rest, &named)) /* "Login: U [A]" is dovecot0.c's */
 		return MR_CUT(&s, "Login: ") ? MR_PARSE_NOT_MINE : MR_PARSE_NOTHING;
-	head = (struct mr_str){ s.p, (size_t)(user - s.p) };
-	rest = (struct mr_str){ user + 6, s.n - head.n - 6 };
-	if (!MR_TRIM(&head, ": "))
-		return MR_PARSE_NOTHING;
 	if (mr_str_is(head, "Login") || mr_str_is(head, "Logged in")) {
-		if (!read_tail(rest, &t))
+		if (!read_tail(rest, true, &t))
 			return MR_PARSE_LOST;
 		if (mr_str_is(t.method, "ANONYMOUS") || t.user.n == 0)
 			return MR_PARSE_NOTHING;
@@ -333,33 +293,42 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 		return MR_PARSE_EVENT;
 	}
 	if (MR_CUT(&head, "proxy("))
-		return parse_proxy(head, rest, family, out);
-	if (!MR_CUT(&head, "Disconnected") && !MR_CUT(&head, "Aborted login") &&
-	    !MR_CUT(&head, "Login aborted") && !MR_CUT(&head, "Client has quit the connection") &&
-	    !MR_CUT(&head, "Remote closed connection"))
+		return named ? parse_proxy(head, rest, family, out) : MR_PARSE_NOTHING;
+	if (!cut_end(&head) || !auth_failed(head, &attempts))
 		return MR_PARSE_NOTHING;
-	if (!auth_failed(head, &attempts))
-		return MR_PARSE_NOTHING;
-	if (!read_tail(rest, &t))
+	if (!read_tail(rest, named, &t))
 		return MR_PARSE_LOST;
-	told = pam_told(j, &t.rip, t.user, time_us);
-	if (told)
-		pam_tell(j, &t.rip, t.user, time_us, told > attempts ? told - attempts : 0);
+	fill(out, MR_EV_FAILURE, family, &t, "auth failed");
+	told = mr_dovecot_auth_told(j, out, time_us, attempts);
 	if (t.session.n == 0) /* the learner pairs lines that have no session */
 		told = 0;
 	if (told >= attempts)
 		return MR_PARSE_NOTHING;
-	fill(out, MR_EV_FAILURE, family, &t, "auth failed");
 	out->count = attempts - told;
 	return MR_PARSE_EVENT;
 }
 
-/* "imap(U)<P><S>: [Info: ]Disconnected…": the right end of the process's own prefix. */
+/* What a mail process says as it ends; "Disconnected: Logged out in=9 out=470" is 2.3's wording */
+static bool ends_session(struct mr_str s)
+{
+	static const char *const words[] = { "Disconnected",	  "Logged out",
+					     "Connection closed", "Connection reset",
+					     "Too many ",	  "Server shutting down",
+					     "Inactivity" };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_cut(&s, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
+/* "imap(U)<P><S>: [Info: ]Disconnected…": the right end of the process's own prefix; sites leave
+ * <P> out. */
 static enum mr_parse parse_mail_process(struct mr_str s, enum mr_family family, struct mr_join *j,
 					struct mr_event *out)
 {
 	const char *end = memmem(s.p, s.n, ">: ", 3);
-	struct mr_str prefix, id, session, pid, rest;
+	struct mr_str prefix, session, pid, rest;
 	struct mr_joined v;
 
 	if (!end || !j)
@@ -367,12 +336,11 @@ static enum mr_parse parse_mail_process(struct mr_str s, enum mr_family family, 
 	prefix = (struct mr_str){ s.p, (size_t)(end - s.p) };
 	rest = (struct mr_str){ end + 3, s.n - prefix.n - 3 };
 	MR_CUT(&rest, "Info: ");
-	if (!MR_CUT(&rest, "Disconnected") && !MR_CUT(&rest, "Logged out") &&
-	    !MR_CUT(&rest, "Connection closed"))
+	if (!ends_session(rest) || !mr_trim_from(&prefix, '<', &session) ||
+	    !mr_dovecot_session(session))
 		return MR_PARSE_NOTHING;
-	if (!mr_trim_from(&prefix, '<', &id) || !mr_cut_class(&id, MR_CLASS_BASE64, &session) ||
-	    id.n || !MR_TRIM(&prefix, ">") || !mr_trim_from(&prefix, '<', &pid) ||
-	    !MR_TRIM(&prefix, ")"))
+	if (!MR_TRIM(&prefix, ")") &&
+	    (!MR_TRIM(&prefix, ">") || !mr_trim_from(&prefix, '<', &pid) || !MR_TRIM(&prefix, ")")))
 		return MR_PARSE_NOTHING;
 	if (!mr_join_get(j, NAME, session, &v) || v.family != family)
 		return MR_PARSE_NOTHING;
@@ -386,146 +354,6 @@ static enum mr_parse parse_mail_process(struct mr_str s, enum mr_family family, 
 				  .count = 1 };
 	mr_join_drop(j, NAME, session);
 	return MR_PARSE_EVENT;
-}
-
-/* Verdicts that the auth process gives of a password, whole; "(given password: …)" behind one is
- * the client's text, so such a line has no certain end and is left to the login process's own line.
- */
-static bool auth_verdict(struct mr_str s)
-{
-	static const char *const words[] = { "Password mismatch",
-					     "unknown user",
-					     "invalid credentials",
-					     "pam_authenticate() failed: Authentication failure",
-					     "pam_authenticate() failed: Authentication failure "
-					     "(password mismatch?)",
-					     "pam_authenticate() failed: User not known to the "
-					     "underlying authentication module" };
-
-	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
-		if (mr_str_is(s, words[i]))
-			return true;
-	return false;
-}
-
-/* DRIVER(U,R[,<S>]): VERDICT */
-static enum mr_parse parse_auth(struct mr_str s, struct mr_join *j, uint64_t time_us,
-				struct mr_event *out)
-{
-	struct mr_str verdict = { 0 }, item, driver, id;
-	struct tail t = { 0 };
-	const char *p = NULL;
-
-	for (size_t i = s.n; i >= 3 && !p; i--) /* the last "): " */
-		if (memcmp(s.p + i - 3, "): ", 3) == 0)
-			p = s.p + i - 3;
-	if (!p)
-		return MR_PARSE_NOTHING;
-	verdict = (struct mr_str){ p + 3, s.n - (size_t)(p - s.p) - 3 };
-	if (!auth_verdict(verdict))
-		return MR_PARSE_NOTHING;
-	s.n = (size_t)(p - s.p);
-	if (!mr_trim_from(&s, ',', &item))
-		return MR_PARSE_NOTHING;
-	if (MR_CUT(&item, "<")) {
-		id = item;
-		if (!mr_cut_class(&id, MR_CLASS_BASE64, &t.session) || !mr_str_is(id, ">") ||
-		    !mr_trim_from(&s, ',', &item))
-			return MR_PARSE_NOTHING;
-	}
-	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip) ||
-	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "("))
-		return MR_PARSE_NOTHING;
-	if (s.n > MR_CLIENT_TEXT_MAX)
-		return MR_PARSE_NOTHING;
-	t.user = s;
-	if (mr_str_is(driver, "pam") && pam_told(j, &t.rip, t.user, time_us))
-		return MR_PARSE_NOTHING; /* libpam's own line told it */
-	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
-	return MR_PARSE_EVENT;
-}
-
-/* pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=U rhost=R
- * [ user=U].  U without blanks, or the fields cannot be told apart. */
-static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time_us,
-			       struct mr_event *out)
-{
-	struct mr_str head, user, addr, again;
-	struct tail t = { 0 };
-
-	if (!mr_find(s, " ruser=", &head, &s) || memchr(head.p, '<', head.n) ||
-	    !mr_cut_to(&s, ' ', &user) || !MR_CUT(&s, "rhost="))
-		return MR_PARSE_NOTHING;
-	addr = s;
-	if (mr_cut_to(&s, ' ', &addr)) {
-		MR_CUT(&s, " ");
-		again = s;
-		if (again.n && (!MR_CUT(&again, "user=") || again.n != user.n ||
-				memcmp(again.p, user.p, user.n) != 0))
-			return MR_PARSE_NOTHING;
-	}
-	if (!mr_str_addr(addr, &t.rip) || user.n > MR_CLIENT_TEXT_MAX)
-		return MR_PARSE_NOTHING;
-	t.user = user;
-	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
-	pam_tell(j, &t.rip, user, time_us, pam_told(j, &t.rip, user, time_us) + 1);
-	return MR_PARSE_EVENT;
-}
-
-/* 2.4, behind "auth(": U,R,sasl:MECH)<S>: [Info: ]DRIVER: VERDICT, read from the right */
-static enum mr_parse parse_auth24(struct mr_str s, struct mr_join *j, uint64_t time_us,
-				  struct mr_event *out)
-{
-	struct mr_str verdict, driver, id, item, x;
-	struct tail t = { 0 };
-	bool pam = false;
-
-	if (!mr_find_last(s, ": ", &s, &verdict) || s.n > 2 * MR_CLIENT_TEXT_MAX)
-		return MR_PARSE_NOTHING;
-	if (MR_TRIM(&s, ": pam_authenticate() failed")) {
-		if (!MR_CUT(&verdict, "Authentication failure") &&
-		    !MR_CUT(&verdict, "User not known to the underlying authentication module"))
-			return MR_PARSE_NOTHING;
-	} else if (!auth_verdict(verdict)) {
-		return MR_PARSE_NOTHING;
-	}
-	if (mr_find_last(s, ": ", &x, &driver) && !mr_str_is(driver, "Info")) {
-		s = x;
-		pam = mr_str_is(driver, "pam");
-		if (!mr_cut_class(&driver, MR_CLASS_WORD, &x) || driver.n)
-			return MR_PARSE_NOTHING;
-	}
-	MR_TRIM(&s, ": Info");
-	if (!mr_find_last(s, ")<", &s, &id) || !MR_TRIM(&id, ">"))
-		return MR_PARSE_NOTHING;
-	if (id.n && (!mr_cut_class(&id, MR_CLASS_BASE64, &t.session) || id.n))
-		return MR_PARSE_NOTHING;
-	if (!mr_trim_from(&s, ',', &item))
-		return MR_PARSE_NOTHING;
-	if (MR_CUT(&item, "sasl:")) {
-		if (!mr_cut_class(&item, MR_CLASS_WORD, &x) || item.n ||
-		    !mr_trim_from(&s, ',', &item))
-			return MR_PARSE_NOTHING;
-	}
-	if (!mr_str_addr(item, &t.rip) || !session_fits(t.session, &t.rip))
-		return MR_PARSE_NOTHING;
-	if (s.n > MR_CLIENT_TEXT_MAX)
-		return MR_PARSE_NOTHING;
-	t.user = s;
-	if (pam && pam_told(j, &t.rip, t.user, time_us))
-		return MR_PARSE_NOTHING; /* libpam's own line told it */
-	fill(out, MR_EV_FAILURE, MR_FAMILY_NONE, &t, "auth failed");
-	return MR_PARSE_EVENT;
-}
-
-/* "auth-worker(77): conn unix:auth-worker (pid=…,uid=…): auth-worker<1>: " before the driver */
-static void cut_worker(struct mr_str *s)
-{
-	struct mr_str t = *s, x;
-
-	if (MR_CUT(&t, "conn unix:auth-worker (") && mr_cut_to(&t, ')', &x) && MR_CUT(&t, ": ") &&
-	    MR_CUT(&t, "auth-worker<") && mr_cut_to(&t, '>', &x) && MR_CUT(&t, ": "))
-		*s = t;
 }
 
 static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
@@ -547,23 +375,12 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 	for (kind.n = 0;
 	     kind.n < program.n && program.p[kind.n] != '(' && program.p[kind.n] != '<';)
 		kind.n++;
-	if (mr_str_is(kind, "auth") || mr_str_is(kind, "dovecot-auth")) {
+	if (mr_str_is(kind, "auth") || mr_str_is(kind, "auth-worker") ||
+	    mr_str_is(kind, "dovecot-auth")) {
 		struct mr_str whole = { program.p,
 					(size_t)(l->message.p + l->message.n - program.p) };
-		struct mr_str m = l->message;
 
-		if (kind.n == program.n &&
-		    MR_CUT(&m, "pam_unix(dovecot:auth): authentication failure;"))
-			return parse_pam(m, j, l->time_us, out);
-		if (MR_CUT(&whole, "auth("))
-			return parse_auth24(whole, j, l->time_us, out);
-	}
-	if (mr_str_is(kind, "auth") || mr_str_is(kind, "auth-worker")) {
-		if (l->program.n == program.n && kind.n == program.n && !MR_CUT(&s, "Info: "))
-			return MR_PARSE_NOTHING;
-		MR_CUT(&s, "Info: ");
-		cut_worker(&s);
-		return parse_auth(s, j, l->time_us, out);
+		return mr_dovecot_auth(l, whole, j, out);
 	}
 	family = family_of(kind);
 	if (family == MR_FAMILY_NONE)

@@ -6,6 +6,8 @@
  *   no MAIL in SMTP connection from HOST D=0.2s A=NAME:U …          login without a message
  *   NAME authenticator failed for HOST: 535 Incorrect authentication data[ (set_id=U)]   failure
  *   SMTP call from HOST dropped: too many …                         abuse
+ *   SMTP protocol synchronization error (WHY): rejected connection from H=HOST input="TEXT"
+ *   SMTP protocol synchronization error (WHY): rejected "COMMAND" H=HOST next input="TEXT"
  *   HOST is [RDNS ][(HELO) ][ADDR][:port][ I=[A]:port][ U=IDENT][ Ci=N]
  *
  * SENDER, HELO, IDENT, SNI, subject and U are the client's; HELO may hold blanks and brackets where
@@ -203,6 +205,26 @@ static enum mr_parse parse_dropped(struct mr_str s, struct mr_event *out)
 	return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody, "too many errors");
 }
 
+/* behind "SMTP protocol synchronization error (": COMMAND and TEXT are the client's */
+static enum mr_parse parse_pipelining(struct mr_str s, struct mr_event *out)
+{
+	const struct mr_str nobody = { 0 };
+	struct mr_str why, host, x;
+	struct mr_addr a;
+	bool ok;
+
+	if (!mr_cut_to(&s, ')', &why) || s.n > 3 * MR_CLIENT_TEXT_MAX)
+		return MR_PARSE_NOTHING;
+	if (MR_CUT(&s, ": rejected connection from H="))
+		ok = mr_find_only(s, " input=\"", &host, &x);
+	else
+		ok = MR_CUT(&s, ": rejected \"") && mr_find_only(s, "\" H=", &x, &s) &&
+		     mr_find_only(s, " next input=\"", &host, &x);
+	if (!ok || !read_host(host, &a))
+		return MR_PARSE_NOTHING;
+	return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody, "improper pipelining");
+}
+
 /* Exim puts its own stamp into syslog messages too, and its pid where asked to. */
 static void cut_own_stamp(struct mr_str *s)
 {
@@ -239,6 +261,8 @@ static enum mr_parse exim_parse(const struct mr_line *l, struct mr_join *j, stru
 		return parse_no_mail(s, out);
 	if (MR_CUT(&s, "SMTP call from "))
 		return parse_dropped(s, out);
+	if (MR_CUT(&s, "SMTP protocol synchronization error ("))
+		return parse_pipelining(s, out);
 	if (mr_cut_class(&s, MR_CLASS_WORD, &word)) {
 		if (MR_CUT(&s, " <= "))
 			return parse_arrival(s, out);

@@ -88,6 +88,8 @@ static bool own_fault(struct mr_str why)
 		"Connection lost to authentication server",
 		"Temporary authentication failure",
 		"Internal authentication error",
+		"generic failure", /* Cyrus SASL without its saslauthd */
+		"no mechanism available",
 		"internal error",
 		"Service unavailable",
 		"temporary failure",
@@ -120,6 +122,8 @@ static enum mr_parse parse_sasl(struct mr_str s, const struct mr_addr *a, struct
 	u = memmem(s.p, s.n, ", sasl_username=", 16);
 	if (u)
 		user = (struct mr_str){ u + 16, s.n - (size_t)(u - s.p) - 16 };
+	if (mr_str_is(user, "(unavailable)"))
+		user.n = 0;
 	return event(out, MR_EV_FAILURE, a, user, "SASL authentication failed");
 }
 
@@ -189,7 +193,7 @@ static enum mr_parse parse_smtpd(struct mr_str s, struct mr_event *out)
 	if (MR_CUT(&s, "warning: "))
 		return parse_warning(s, out);
 	if (MR_CUT(&s, "improper command pipelining after "))
-		return cut_after(&s, &a) && (s.n == 0 || MR_CUT(&s, ": "))
+		return cut_after(&s, &a) && (s.n == 0 || *s.p == ':')
 			       ? event(out, MR_EV_ABUSE, &a, nobody, "improper pipelining")
 			       : MR_PARSE_NOTHING;
 	if (MR_CUT(&s, "too many errors after "))

@@ -97,7 +97,9 @@ static enum mr_parse qpopper_parse(const struct mr_line *l, struct mr_join *j, s
 	} else if (!is_qpopper(l->program)) {
 		return MR_PARSE_NOT_MINE;
 	}
-	if (MR_CUT(&s, "(v") && mr_cut_to(&s, ')', &version) && MR_CUT(&s, " POP login by user \""))
+	if (MR_CUT(&s, "POP login by user \"") ||
+	    (MR_CUT(&s, "(v") && mr_cut_to(&s, ')', &version) &&
+	     MR_CUT(&s, " POP login by user \"")))
 		return parse_login(s, out);
 	s = l->program.n ? l->message : s;
 	if (MR_CUT(&s, "Stats:"))

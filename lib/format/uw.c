@@ -6,7 +6,7 @@
  *   Login failed user=U auth=X host=[NAME ][A]                             failure
  *   AUTHENTICATE MECH failure host=[NAME ][A]                              failure
  *   Login excessive login failures user=U auth=X host=…                    abuse
- *   Logout|Autologout|Killed…|Command stream end of file, … user=U host=…  logout
+ *   Logout|Autologout|Killed…|Hangup|ERROR, while reading line user=U host=…  logout; U may be ???
  *
  * The verdict stands at the left, the address at the right: the last ` host=` of the line, and it
  * must run to the end.  U lies between and is not looked into.  Never allocates.
@@ -21,7 +21,7 @@ static enum mr_family family_of(struct mr_str p)
 	    mr_str_is(p, "imap"))
 		return MR_FAMILY_IMAP;
 	if (mr_str_is(p, "ipop3d") || mr_str_is(p, "ipop3sd") || mr_str_is(p, "ipop2d") ||
-	    mr_str_is(p, "ipop3"))
+	    mr_str_is(p, "ipop3") || mr_str_is(p, "ipop3s"))
 		return MR_FAMILY_POP3;
 	return MR_FAMILY_NONE;
 }
@@ -60,19 +60,39 @@ static enum mr_parse parse(struct mr_str s, enum mr_event_kind kind, enum mr_fam
 		return MR_PARSE_LOST;
 	if (kind != MR_EV_LOGIN)
 		mr_find_last(user, " auth=", &user, &x);
-	if (user.n == 0 && kind == MR_EV_LOGIN)
+	if ((user.n == 0 && kind == MR_EV_LOGIN) || mr_str_is(user, "???"))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, kind, family, &a, user, what);
+}
+
+/* The end of a session; before "while reading" stands the system's word for what went wrong. */
+static bool cut_end(struct mr_str *s)
+{
+	static const char *const ends[] = {
+		"Logout",    "Autologout", "Killed", "Hangup", "Killed (lost mailbox lock)",
+		"Terminated"
+	};
+	struct mr_str before, behind;
+
+	if (!mr_find(*s, " user=", &before, &behind))
+		return false;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(ends); i++)
+		if (mr_str_is(before, ends[i])) {
+			*s = behind;
+			return true;
+		}
+	if ((!MR_TRIM(&before, " line") && !MR_TRIM(&before, " char") &&
+	     !MR_TRIM(&before, " literal")) ||
+	    !MR_TRIM(&before, " while reading") || before.n == 0)
+		return false;
+	*s = behind;
+	return true;
 }
 
 static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
 {
 	static const char *const logins[] = { "Login user=", "Authenticated user=", "Auth user=",
 					      "APOP user=" };
-	static const char *const logouts[] = {
-		"Logout user=", "Autologout user=",
-		"Command stream end of file, while reading line user="
-	};
 	struct mr_str s = l->message, mech, before;
 	enum mr_family family = family_of(l->program);
 	const struct mr_str nobody = { 0 };
@@ -84,9 +104,8 @@ static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct
 	for (size_t i = 0; i < MR_ARRAY_SIZE(logins); i++)
 		if (mr_cut(&s, logins[i], strlen(logins[i])))
 			return parse(s, MR_EV_LOGIN, family, "login", out);
-	for (size_t i = 0; i < MR_ARRAY_SIZE(logouts); i++)
-		if (mr_cut(&s, logouts[i], strlen(logouts[i])))
-			return parse(s, MR_EV_LOGOUT, family, "logout", out);
+	if (cut_end(&s))
+		return parse(s, MR_EV_LOGOUT, family, "logout", out);
 	if (MR_CUT(&s, "Login failed user="))
 		return parse(s, MR_EV_FAILURE, family, "auth failed", out);
 	if (MR_CUT(&s, "Login excessive login failures user="))

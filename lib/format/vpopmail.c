@@ -81,8 +81,15 @@ static enum mr_parse parse_old(struct mr_str s, struct mr_event *out)
 
 static bool cut_failure(struct mr_str *s)
 {
-	static const char *const heads[] = { "vpopmail user not found ", "null password given ",
-					     "password fail ", "pass fail " };
+	static const char *const heads[] = { "vpopmail user not found ",
+					     "null password given ",
+					     "null user name given ",
+					     "invalid user/domain characters ",
+					     "password fail ",
+					     "pass fail ",
+					     "system password fail ",
+					     "system user not found ",
+					     "system user shadow entry not found " };
 	struct mr_str pass, rest;
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(heads); i++)

@@ -43,6 +43,24 @@ const struct hostile_template hostile_templates[] = {
 	  B "auth: pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 "
 	    "tty=dovecot ruser={U} rhost={A} ",
 	  MR_EV_FAILURE },
+	{ NULL,
+	  B "dovecot: auth-worker(7): sql({U},{A},<abcd>): Password mismatch (given password: {T})",
+	  MR_EV_FAILURE },
+	{ NULL,
+	  B "dovecot: auth({U},{A},sasl:plain)<abcd>: sql: unknown user (given password: {T})",
+	  MR_EV_FAILURE },
+	{ NULL,
+	  F "auth-worker({U},{A})<77><abcd>: request [3]: Info: sql: Password mismatch (SHA1 of "
+	    "given password: {T})",
+	  MR_EV_FAILURE },
+	{ NULL,
+	  B "dovecot: pop3-login: Disconnected (auth failed, 1 attempts): method=PLAIN, rip={A}, "
+	    "lip=192.0.2.1, TLS: Disconnected",
+	  MR_EV_FAILURE },
+	{ NULL,
+	  B "dovecot: imap-login: Login: user=<{U}>, method=PLAIN, rip={A}, rport=4711, "
+	    "lip=192.0.2.1, lport=993, mpid=4, TLS, session=<abcd>",
+	  MR_EV_LOGIN },
 	{ NULL, B "dovecot: imap({U}): Error: {T}", HOSTILE_NONE },
 	{ NULL,
 	  B "postfix/smtpd[5]: 84945A98328: client=unknown[{A}], sasl_method=PLAIN, "
@@ -113,6 +131,15 @@ const struct hostile_template hostile_templates[] = {
 	{ NULL, F "H=({H}) [{A}] F={S} rejected RCPT <{T}>: relay not permitted", HOSTILE_NONE },
 	{ NULL, F "rejected EHLO from [{A}]: syntactically invalid argument(s): {H}",
 	  HOSTILE_NONE },
+	{ NULL,
+	  F "SMTP protocol synchronization error (next input sent too soon: pipelining was not "
+	    "advertised): rejected \"{T}\" H=({H}) [{A}] next input=\"{T}\"",
+	  MR_EV_ABUSE },
+	{ NULL,
+	  F
+	  "SMTP protocol synchronization error (input sent without waiting for greeting): rejected "
+	  "connection from H=[{A}]:4711 I=[192.0.2.1]:25 U={H} input=\"{T}\"",
+	  MR_EV_ABUSE },
 	{ NULL,
 	  F "SMTP call from ({H}) [{A}] dropped: too many unrecognized commands (last was \"{T}\")",
 	  MR_EV_ABUSE },
@@ -215,6 +242,8 @@ const struct hostile_template hostile_templates[] = {
 	{ NULL, B "imapd[7]: Login user={U} host=host.example.net [{A}]", MR_EV_LOGIN },
 	{ NULL, B "ipop3d[7]: Login failed user={U} auth={U} host=[{A}]", MR_EV_FAILURE },
 	{ NULL, B "ipop3d[7]: Logout user={U} host=[{A}] nmsgs=3/3 ndele=0", MR_EV_LOGOUT },
+	{ NULL, B "imapd[7]: Connection reset by peer, while reading line user={U} host=x [{A}]",
+	  MR_EV_LOGOUT },
 	{ NULL, B "vpopmail[7]: vchkpw-pop3: (PLAIN) login success {U}:{A}", MR_EV_LOGIN },
 	{ NULL, B "vpopmail[7]: vchkpw-smtp: password fail (pass: '{T}') {U}:{A}", MR_EV_FAILURE },
 	{ NULL, B "vpopmail[7]: vchkpw-smtp: vpopmail user not found {U}:{A}", MR_EV_FAILURE },

@@ -144,6 +144,12 @@ static const char *const pieces[] = {
 	" D=0.2s A=plain:alice",
 	" (may be forged)",
 	": Password mismatch",
+	",9.9.9.9): Password mismatch (given password: x",
+	",9.9.9.9,<abcd>): unknown user (SHA1 of given password: 0a1b",
+	",9.9.9.9)<7><abcd>: request [1]: sql: Password mismatch (given password: x",
+	" while reading line user=x host=[9.9.9.9]",
+	"\" H=[9.9.9.9] next input=\"x",
+	" input=\"x",
 	",9.9.9.9,sasl:plain)<>: sql: Password mismatch",
 	"event=login.good r.clienthost=[9.9.9.9] u.username=alice",
 };
