@@ -131,7 +131,7 @@ struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind,
 	uint64_t key[2];
 
 	mr_learn_table_key(t, kind, p, n, key);
-	return mr_learn_table_get(t, key, make);
+	return mr_learn_table_get(t, key, make, l->now);
 }
 
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user)
@@ -239,12 +239,11 @@ static void note(struct mr_learn_item *r, uint64_t what, uint64_t expires, uint3
 		return;
 	if (m && m->at < expires)
 		m->at = expires;
-	if (m)
-		return;
-	if (r->marks == r->room)
+	if (!m && r->marks == 1u << r->room)
 		mr_learn_marks_expire(r, now);
-	if (cap == 0 || r->marks < cap)
+	if (!m && (cap == 0 || r->marks < cap))
 		mr_learn_marks_add(r, expires, what);
+	mr_learn_table_keep(r, expires);
 }
 
 static void note_all(struct mr_learner *l, const struct circle *c, uint64_t expires, uint64_t now)
@@ -308,7 +307,8 @@ static int write_permit(struct mr_learner *l, const struct circle *c, const stru
 /*
  * A session by its id, or, where there is none, all sessions of a user from one address together.
  * The address is part of the key even with an id: an id that a proxy asserted may be anybody's.
- * Record: n = sessions open, b = last login, a = user, first = address in two halves, tag = format.
+ * Record: marks = sessions open, b = last login, a = user, first = address in two halves, tag =
+ * format.
  */
 static struct mr_learn_item *session_of(struct mr_learner *l, const struct mr_event *e, bool make)
 {
@@ -320,7 +320,7 @@ static struct mr_learn_item *session_of(struct mr_learner *l, const struct mr_ev
 	memcpy(&name[2], e->addr.b, 16);
 	mr_learn_table_key(l->sessions, e->session.n ? 1000 : 1001 + e->family, name, sizeof(name),
 			   key);
-	return mr_learn_table_get(l->sessions, key, make);
+	return mr_learn_table_get(l->sessions, key, make, l->now);
 }
 
 /* Number of a format; MR_LEARN_FORMATS if there is no room for it.  By name: own formats come and
@@ -340,16 +340,48 @@ static size_t format_number(struct mr_learner *l, const char *format)
 	return l->formats++;
 }
 
+static uint64_t max_age(const struct mr_learner *l)
+{
+	const struct mr_permit_options *o = &l->setup.policy->permit;
+
+	return o->max_age_us ? o->max_age_us * MR_NS_PER_US : MAX_AGE_DEFAULT_NS;
+}
+
+/*
+ * A session matters as long as it can extend a permit: up to `max-age` where logouts are logged,
+ * else as long as the permit lasts by itself.  A server whose logouts are never seen would fill the
+ * table with sessions that ended long ago.
+ */
+static void session_keep(const struct mr_learner *l, struct mr_learn_item *r)
+{
+	bool logs_out = r->tag < MR_LEARN_FORMATS && l->format[r->tag].logs_out;
+
+	mr_learn_table_keep(
+		r, r->b + (logs_out ? max_age(l) : l->setup.policy->permit.ttl_us * MR_NS_PER_US));
+}
+
 static void session_opens(struct mr_learner *l, const struct mr_event *e, uint64_t at)
 {
 	struct mr_learn_item *r = session_of(l, e, true);
 
-	r->n = e->session.n ? 1 : r->n + 1;
+	r->marks = e->session.n ? 1 : r->marks + 1;
 	r->b = at;
 	r->a = mr_learn_user(l, e->user);
 	r->tag = (uint8_t)format_number(l, e->format);
-	r->marks = 1;
 	memcpy(&r->first, e->addr.b, 16);
+	session_keep(l, r);
+}
+
+/* The first logout of a format: from now on its sessions count, those that stand too. */
+static void format_logs_out(struct mr_learner *l, size_t format)
+{
+	if (format == MR_LEARN_FORMATS || l->format[format].logs_out)
+		return;
+	l->format[format].logs_out = true;
+	for (struct mr_learn_item *r = mr_learn_table_walk(l->sessions, NULL); r;
+	     r = mr_learn_table_walk(l->sessions, r))
+		if (r->tag == format)
+			session_keep(l, r);
 }
 
 static struct mr_addr session_addr(const struct mr_learn_item *r)
@@ -358,13 +390,6 @@ static struct mr_addr session_addr(const struct mr_learn_item *r)
 
 	memcpy(a.b, &r->first, 16);
 	return a;
-}
-
-static uint64_t max_age(const struct mr_learner *l)
-{
-	const struct mr_permit_options *o = &l->setup.policy->permit;
-
-	return o->max_age_us ? o->max_age_us * MR_NS_PER_US : MAX_AGE_DEFAULT_NS;
 }
 
 /* --- events ------------------------------------------------------------------------------------
@@ -414,19 +439,17 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 		     struct mr_learn_result *out)
 {
 	struct mr_learn_item *s = session_of(l, e, false);
-	size_t format = format_number(l, e->format);
 	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest;
 	struct mr_entry have;
 	struct circle c;
 	int r;
 
-	if (format < MR_LEARN_FORMATS)
-		l->format[format].logs_out = true;
-	if (!s || s->n == 0)
+	format_logs_out(l, format_number(l, e->format));
+	if (!s || s->marks == 0)
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the end of a session that was not seen to begin");
 	latest = s->b + max_age(l);
-	if (--s->n == 0)
+	if (--s->marks == 0)
 		mr_learn_table_drop(l->sessions, s);
 	if (expires > latest)
 		expires = latest;
@@ -454,6 +477,7 @@ int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t whe
 	now += MR_LEARN_EPOCH;
 	if (at > now)
 		at = now;
+	l->now = now;
 	l->stats.events[e->kind]++;
 	switch (e->kind) {
 	case MR_EV_LOGIN:
@@ -497,6 +521,7 @@ int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
 
 	now += MR_LEARN_EPOCH;
 	oldest = now > max_age(l) ? now - max_age(l) : 0;
+	l->now = now;
 	for (s = mr_learn_table_walk(l->sessions, NULL); s; s = following) {
 		following = mr_learn_table_walk(l->sessions, s);
 		if (s->b < oldest)

@@ -18,7 +18,11 @@
 #define MARKS_MAX \
 	50000 /* failures remembered of one key: the largest threshold that can be written, \
 		 fivefold */
-#define PAIR_NS		  (10 * MR_NS_PER_S) /* lines of one attempt are this close in time */
+#define PAIR_NS (10 * MR_NS_PER_S) /* lines of one attempt are this close in time */
+#define LATE_NS \
+	(900 * \
+	 MR_NS_PER_S) /* what was counted is kept so much longer than it is asked for: lines \
+			 come late, and the client of a login process may stay three minutes */
 #define WINDOW_DEFAULT_NS (600 * MR_NS_PER_S) /* "on abuse 3" without a window */
 
 static bool excepted(const struct mr_learner *l, const struct mr_addr *a)
@@ -136,15 +140,22 @@ static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uin
 			r->a = r->b = r->first.what = 0;
 		r->first.at = larger(at, r->first.at);
 	}
+	mr_learn_table_keep(r, l->now + LATE_NS);
 	before = most(r);
 	*side_sum(r, side) += e->count;
 	return (uint32_t)(most(r) - before);
 }
 
+/* The longest ban, and how long one must behave to have a clean slate. */
+static uint64_t longest_ban(const struct mr_learner *l)
+{
+	return larger(l->setup.policy->ban.escalate_max_us, l->setup.policy->ban.ttl_us);
+}
+
 static uint64_t ban_ttl(const struct mr_learner *l, struct mr_learn_item *history, uint64_t at)
 {
 	const struct mr_ban_options *o = &l->setup.policy->ban;
-	uint64_t ttl = o->ttl_us, cap = larger(o->escalate_max_us, ttl);
+	uint64_t ttl = o->ttl_us, cap = longest_ban(l);
 
 	if (o->escalate > 1) {
 		if (at > history->b && at - history->b > cap * MR_NS_PER_US)
@@ -180,6 +191,7 @@ static int write_ban(struct mr_learner *l, const struct mr_event *e, const struc
 	}
 	history->a++;
 	history->b = v.expires;
+	mr_learn_table_keep(history, v.expires + longest_ban(l) * MR_NS_PER_US + LATE_NS);
 	l->stats.bans++;
 	return 1;
 }
@@ -188,10 +200,11 @@ static int write_ban(struct mr_learner *l, const struct mr_event *e, const struc
  * may be out of order.  false: this one lies before the window already. */
 static bool slide(struct mr_learn_item *r, uint64_t at, uint64_t window)
 {
+	const struct mr_learn_mark *m = mr_learn_marks(r);
 	uint64_t latest = at;
 
 	for (uint32_t i = 0; i < r->marks; i++)
-		latest = larger(latest, r->mark[i].at);
+		latest = larger(latest, m[i].at);
 	if (latest <= window)
 		return true;
 	mr_learn_marks_expire(r, latest - window);
@@ -219,6 +232,7 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 	if (limit > MARKS_MAX)
 		limit = MARKS_MAX;
 	r = mr_learn_record(l, abuse ? MR_MEMORY_ABUSE : MR_MEMORY_FAILURES, key.b, 16, true);
+	mr_learn_table_keep(r, now + window + LATE_NS);
 	if (!slide(r, at, window))
 		return mr_learn_say(out, MR_LEARN_COUNT, "%s, but long before the others", e->what);
 	for (uint32_t i = 0; i < fresh && r->marks < limit; i++)

@@ -33,6 +33,7 @@ enum mr_memory {
 };
 
 struct mr_learner {
+	uint64_t now; /* of the event or the tick at hand */
 	struct mr_book *book;
 	uint32_t (*user_id)(struct mr_str user, void *userdata);
 	void *userdata;

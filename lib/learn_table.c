@@ -1,47 +1,63 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * learn_table.c - a bounded hash table that forgets what was not touched for long (learn_table.h).
+ * learn_table.c - a bounded hash table that forgets what is not needed any more (learn_table.h).
  *
  * Records and buckets are two arrays as large as the bound from the start: the kernel gives memory
- * to the pages that are used, nothing is ever rehashed, no event waits for it, and records keep
- * their address.  What goes when the table is full is found by second chance (the "clock" of
- * virtual memory): a hand walks the records, takes the mark of those that were touched since it
- * came by, and stops at the first without.  A list by age would touch two more cache lines each
- * time.  Used by learn*.c only.  Never logs; fails with NULL or -ENOMEM and is then as it was.
+ * to the pages that are used, records keep their address, and no event ever waits for a rehash.
+ *
+ *  - Buckets come one at a time, as records do: each new one takes from one that stands what now
+ *    belongs to it (linear hashing, Litwin 1980).  So few records need few pages, and few cache
+ *    lines.
+ *  - Whoever makes a record looks at the next SWEEP of them all, in order, and takes away those
+ *    that nobody needs any more.  The array grows to a third above what is needed at a time,
+ * however long a log is.
+ *  - What goes when the table is full is found by second chance (the "clock" of virtual memory): a
+ *    hand walks the records, takes the mark of those that were touched since it came by, and stops
+ *    at the first without.  A list by age would touch two more cache lines each time.
+ *
+ * Used by learn*.c only.  Never logs; fails with NULL or -ENOMEM and is then as it was.
  */
 #include "learn_table.h"
 
 #include <string.h>
 #include <sys/random.h>
 
+#define SWEEP	   4 /* records looked at for each that is made */
+#define TICK_SHIFT 30 /* nanoseconds to ticks of 1.07 s: 32 bits of them are 146 years */
+#define FRESH	   2 /* ticks that a record is kept in which nobody says how long */
+#define BUCKETS	   64 /* of an empty table */
+
 struct mr_learn_table {
 	uint64_t secret[2];
 	uint64_t forgotten;
-	size_t max, count, mask;
+	size_t max, count;
 	size_t high; /* records from here on were never used */
-	size_t hand;
+	size_t hand; /* looks for what was not touched for long */
+	size_t broom; /* looks for what is not needed any more */
+	size_t buckets, mask; /* mask: the least 2^n - 1 that reaches the last bucket */
 	uint32_t free; /* index + 1 of the first free record below `high`; 0: none */
 	struct mr_learn_item *item;
+	void *items; /* the block that `item` is the aligned part of */
 	uint32_t *bucket; /* index + 1; 0: empty */
 };
 
 int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 {
 	struct mr_learn_table *t = calloc(1, sizeof(*t));
-	size_t buckets = 1;
+	const size_t line = _Alignof(struct mr_learn_item);
 
-	while (buckets < max)
-		buckets *= 2;
 	if (t) {
-		t->item = calloc(max, sizeof(*t->item));
-		t->bucket = calloc(buckets, sizeof(*t->bucket));
+		t->items = calloc(max + 1, sizeof(*t->item));
+		t->bucket = calloc(max > BUCKETS ? max : BUCKETS, sizeof(*t->bucket));
 	}
-	if (!t || !t->item || !t->bucket) {
+	if (!t || !t->items || !t->bucket) {
 		mr_learn_table_free(t);
 		return -ENOMEM;
 	}
+	t->item = (void *)(((uintptr_t)t->items + line - 1) & ~(uintptr_t)(line - 1));
 	t->max = max;
-	t->mask = buckets - 1;
+	t->buckets = BUCKETS;
+	t->mask = BUCKETS - 1;
 	/* without entropy at early boot the secret is weak, and the table still works */
 	if (getrandom(t->secret, sizeof(t->secret), GRND_NONBLOCK) != sizeof(t->secret))
 		t->secret[0] = (uint64_t)(uintptr_t)t ^ mr_realtime_us();
@@ -51,8 +67,8 @@ int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 
 static void clear_marks(struct mr_learn_item *r)
 {
-	if (r->mark != &r->first)
-		free(r->mark);
+	if (r->room)
+		free(r->more);
 }
 
 void mr_learn_table_free(struct mr_learn_table *t)
@@ -60,9 +76,8 @@ void mr_learn_table_free(struct mr_learn_table *t)
 	if (!t)
 		return;
 	for (size_t i = 0; i < t->high; i++)
-		if (t->item[i].used)
-			clear_marks(&t->item[i]);
-	free(t->item);
+		clear_marks(&t->item[i]);
+	free(t->items);
 	free(t->bucket);
 	free(t);
 }
@@ -105,9 +120,38 @@ void mr_learn_table_key(const struct mr_learn_table *t, uint32_t kind, const voi
 	key[1] = hash_with(t->secret[1], t->secret[0] ^ kind, p, n);
 }
 
+static uint32_t *bucket_of(const struct mr_learn_table *t, const uint64_t key[2])
+{
+	size_t i = key[0] & t->mask;
+
+	return &t->bucket[i < t->buckets ? i : i & t->mask >> 1];
+}
+
+/* One bucket more: takes its records out of the one that had them. */
+static void add_bucket(struct mr_learn_table *t)
+{
+	size_t fresh = t->buckets, mask = fresh > t->mask ? 2 * t->mask + 1 : t->mask;
+	uint32_t *from = &t->bucket[fresh & mask >> 1], *to = &t->bucket[fresh], i;
+
+	while ((i = *from)) {
+		struct mr_learn_item *r = &t->item[i - 1];
+
+		if ((r->key[0] & mask) == fresh) {
+			*from = r->next;
+			*to = i;
+			to = &r->next;
+			*to = 0;
+		} else {
+			from = &r->next;
+		}
+	}
+	t->buckets++;
+	t->mask = mask;
+}
+
 void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r)
 {
-	uint32_t *p = &t->bucket[r->key[0] & t->mask], index = (uint32_t)(r - t->item) + 1;
+	uint32_t *p = bucket_of(t, r->key), index = (uint32_t)(r - t->item) + 1;
 
 	while (*p != index)
 		p = &t->item[*p - 1].next;
@@ -116,6 +160,30 @@ void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r)
 	*r = (struct mr_learn_item){ .next = t->free };
 	t->free = index;
 	t->count--;
+}
+
+static uint32_t ticks(uint64_t ns)
+{
+	return ns >> TICK_SHIFT < UINT32_MAX ? (uint32_t)(ns >> TICK_SHIFT) : UINT32_MAX;
+}
+
+void mr_learn_table_keep(struct mr_learn_item *r, uint64_t until)
+{
+	uint32_t t = ticks(until);
+
+	if (r->keep < t)
+		r->keep = t;
+}
+
+static void sweep(struct mr_learn_table *t, uint32_t now)
+{
+	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
+		struct mr_learn_item *r = &t->item[t->broom];
+
+		if (r->used && r->keep < now)
+			mr_learn_table_drop(t, r);
+		t->broom = t->broom + 1 >= t->high ? 0 : t->broom + 1;
+	}
 }
 
 static void forget_one(struct mr_learn_table *t)
@@ -135,22 +203,16 @@ static void forget_one(struct mr_learn_table *t)
 	t->forgotten++;
 }
 
-struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2], bool make)
+static struct mr_learn_item *make_one(struct mr_learn_table *t, const uint64_t key[2], uint32_t now)
 {
-	uint32_t *b = &t->bucket[key[0] & t->mask], i;
 	struct mr_learn_item *r;
+	uint32_t *b, i;
 
-	for (i = *b; i; i = r->next) {
-		r = &t->item[i - 1];
-		if (r->key[0] == key[0] && r->key[1] == key[1]) {
-			r->touched = true;
-			return r;
-		}
-	}
-	if (!make)
-		return NULL;
+	sweep(t, now);
 	if (t->count == t->max)
 		forget_one(t);
+	if (t->count >= t->buckets && t->buckets < t->max)
+		add_bucket(t);
 	if (t->free) {
 		i = t->free;
 		t->free = t->item[i - 1].next;
@@ -158,14 +220,31 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 		i = (uint32_t)++t->high;
 	}
 	r = &t->item[i - 1];
+	b = bucket_of(t, key);
 	/* touched: several records are used together, and making one must not take another */
-	*r = (struct mr_learn_item){
-		.key = { key[0], key[1] }, .room = 1, .next = *b, .used = true, .touched = true
-	};
-	r->mark = &r->first;
+	*r = (struct mr_learn_item){ .key = { key[0], key[1] },
+				     .next = *b,
+				     .keep = now + FRESH,
+				     .used = true,
+				     .touched = true };
 	*b = i;
 	t->count++;
 	return r;
+}
+
+struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2], bool make,
+					 uint64_t now)
+{
+	struct mr_learn_item *r;
+
+	for (uint32_t i = *bucket_of(t, key); i; i = r->next) {
+		r = &t->item[i - 1];
+		if (r->key[0] == key[0] && r->key[1] == key[1]) {
+			r->touched = true;
+			return r;
+		}
+	}
+	return make ? make_one(t, key, ticks(now)) : NULL;
 }
 
 size_t mr_learn_table_count(const struct mr_learn_table *t)
@@ -189,46 +268,49 @@ struct mr_learn_item *mr_learn_table_walk(const struct mr_learn_table *t, struct
 
 int mr_learn_marks_add(struct mr_learn_item *r, uint64_t at, uint64_t what)
 {
-	if (r->marks == r->room) {
-		uint32_t room = r->room * 4;
-		struct mr_learn_mark *old = r->mark == &r->first ? NULL : r->mark;
-		struct mr_learn_mark *m = realloc(old, room * sizeof(*m));
+	if (r->marks == 1u << r->room) {
+		uint8_t room = r->room + 2;
+		struct mr_learn_mark *m = realloc(r->room ? r->more : NULL, sizeof(*m) << room);
 
 		if (!m)
 			return -ENOMEM;
-		if (!old)
+		if (!r->room)
 			m[0] = r->first;
-		r->mark = m;
+		r->more = m;
 		r->room = room;
 	}
-	r->mark[r->marks++] = (struct mr_learn_mark){ at, what };
+	mr_learn_marks(r)[r->marks++] = (struct mr_learn_mark){ at, what };
 	return 0;
 }
 
 void mr_learn_marks_expire(struct mr_learn_item *r, uint64_t limit)
 {
+	struct mr_learn_mark *m = mr_learn_marks(r);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->marks; i++)
-		if (r->mark[i].at > limit)
-			r->mark[n++] = r->mark[i];
+		if (m[i].at > limit)
+			m[n++] = m[i];
 	r->marks = n;
 }
 
 void mr_learn_marks_remove(struct mr_learn_item *r, uint64_t what)
 {
+	struct mr_learn_mark *m = mr_learn_marks(r);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->marks; i++)
-		if (r->mark[i].what != what)
-			r->mark[n++] = r->mark[i];
+		if (m[i].what != what)
+			m[n++] = m[i];
 	r->marks = n;
 }
 
-struct mr_learn_mark *mr_learn_marks_find(const struct mr_learn_item *r, uint64_t what)
+struct mr_learn_mark *mr_learn_marks_find(struct mr_learn_item *r, uint64_t what)
 {
+	struct mr_learn_mark *m = mr_learn_marks(r);
+
 	for (uint32_t i = 0; i < r->marks; i++)
-		if (r->mark[i].what == what)
-			return &r->mark[i];
+		if (m[i].what == what)
+			return &m[i];
 	return NULL;
 }

@@ -51,8 +51,9 @@ struct mr_learn_stats {
 	size_t addresses, sessions; /* remembered now */
 };
 
-/* Records remembered: of who earned permits, and as many of who failed; 80 bytes each once used,
- * and 16 for each further failure, user or address that a threshold or a cap must know. */
+/* Records remembered at most: of who earned permits, and as many of who failed; 64 bytes each, and
+ * 16 for each further failure, user or address that a threshold or a cap must know.  What has run
+ * out makes room for what comes: only as many are used as count at a time, and a third more. */
 #define MR_LEARN_ADDRESSES 262144
 #define MR_LEARN_SESSIONS  65536 /* open sessions remembered, and attempts */
 

@@ -284,6 +284,59 @@ static void test_hand_given_stays(void **state)
 	assert_true(permit_ends(f, HOME) >= f->now + 1800 * S);
 }
 
+/* Logins of others, one a second, from as many addresses, with ticks, until `until`. */
+static void others_log_in(struct fixture *f, uint64_t until)
+{
+	static unsigned int n;
+	char a[32], session[32], user[32];
+	size_t extended;
+
+	for (; f->now < until; f->now += S, n++) {
+		snprintf(a, sizeof(a), "45.%u.%u.%u", n >> 16 & 255, n >> 8 & 255, n & 255);
+		snprintf(user, sizeof(user), "user%u", n);
+		snprintf(session, sizeof(session), "session%u", n);
+		login(f, a, user, session, f->now);
+		if (n % 300 == 0)
+			mr_learner_tick(f->learner, f->now, &extended);
+	}
+}
+
+/* Memory is for what counts at the time: it does not grow with the log, and nothing is pushed out.
+ */
+static void test_forgets(void **state)
+{
+	struct fixture *f = fixture(state, "permit { addresses-per-user 1; }\n");
+	struct mr_learn_stats s;
+
+	for (unsigned int i = 0; i < 40; i++) {
+		assert_int_equal(login(f, HOME, "anna", NULL, f->now), MR_LEARN_PERMIT);
+		others_log_in(f, f->now + 1700 * S);
+		assert_int_equal(login(f, "192.0.2.99", "anna", NULL, f->now), MR_LEARN_NONE);
+	}
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.forgotten, 0);
+	/* half an hour of them, a third more that wait for the broom, in three lists each */
+	assert_true(s.sessions < 1800 * 4 / 3 + 100);
+	assert_true(s.addresses < 3 * (1800 * 4 / 3 + 100));
+}
+
+/* A session that began before the first end of one was seen counts from then on. */
+static void test_first_logout(void **state)
+{
+	struct fixture *f = fixture(state, "");
+	uint64_t t = f->now;
+
+	login(f, HOME, "anna", "aaaaaaaa", t);
+	login(f, "192.0.2.11", "bea", "bbbbbbbb", t);
+	others_log_in(f, t + 1600 * S);
+	logout(f, "192.0.2.11", "bea", "bbbbbbbb", f->now);
+	others_log_in(f, t + 10000 * S);
+	assert_true(permit_ends(f, HOME) > f->now);
+	assert_int_equal(permit_ends(f, "192.0.2.11"), 0);
+	logout(f, HOME, "anna", "aaaaaaaa", f->now);
+	assert_int_equal(permit_ends(f, HOME), f->now + 1800 * S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +354,8 @@ int main(void)
 		T(test_caps_by_prefix),
 		T(test_full_map),
 		T(test_hand_given_stays),
+		T(test_forgets),
+		T(test_first_logout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

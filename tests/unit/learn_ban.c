@@ -324,14 +324,67 @@ static void test_storm(void **state)
 	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_BAN);
 }
 
+static void strangers_fail(struct fixture *f, unsigned int count)
+{
+	static unsigned int n;
+	char a[32];
+
+	for (; count--; n++, f->now += S / 10) {
+		snprintf(a, sizeof(a), "45.%u.%u.%u", n >> 16 & 255, n >> 8 & 255, n & 255);
+		assert_int_equal(failure(f, a, "a", f->now), MR_LEARN_COUNT);
+	}
+}
+
+/* Strangers come and go: what they did is kept as long as it counts, and no longer. */
+static void test_forgets(void **state)
+{
+	struct fixture *f = fixture(state, "ban { ttl 30m; on failure 3 in 10m; }\n");
+	struct mr_learn_stats s;
+	uint64_t t;
+
+	for (unsigned int round = 0; round < 12; round++) {
+		for (unsigned int k = 0; k < 3; k++) {
+			assert_int_equal(failure(f, BAD, "x", f->now),
+					 k < 2 ? MR_LEARN_COUNT : MR_LEARN_BAN);
+			strangers_fail(f, 2900);
+		}
+		f->now += 1800 * S; /* the ban ends */
+	}
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.forgotten, 0);
+	assert_true(s.addresses < 3 * 2900 * 4 / 3 + 100);
+	/* a line that is late is counted with what happened then */
+	t = f->now;
+	failure(f, BAD, "x", t);
+	failure(f, BAD, "x", t + 20 * S);
+	strangers_fail(f, 14000);
+	assert_int_equal(failure(f, BAD, "x", t + 30 * S), MR_LEARN_BAN);
+}
+
+/* Who was banned is remembered for as long as the longest ban, whoever else fails. */
+static void test_history_lasts(void **state)
+{
+	struct fixture *f =
+		fixture(state, "ban { ttl 30m; on failure 2 in 10m; escalate 2 max 2h; }\n");
+
+	failure(f, BAD, "x", f->now);
+	assert_int_equal(failure(f, BAD, "x", f->now), MR_LEARN_BAN);
+	f->now += 1801 * S;
+	strangers_fail(f, 60000);
+	failure(f, BAD, "x", f->now);
+	assert_int_equal(failure(f, BAD, "x", f->now), MR_LEARN_BAN);
+	assert_int_equal(ban_ends(f, BAD), f->now + 3600 * S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_threshold),	 T(test_counted_once), T(test_defaults),
-		T(test_kinds_apart),	 T(test_own_time),     T(test_ipv6),
-		T(test_ipv6_neighbours), T(test_escalate),     T(test_services),
-		T(test_protected),	 T(test_good_login),   T(test_doubles),
-		T(test_permit_raises),	 T(test_full_map),     T(test_storm),
+		T(test_threshold),	 T(test_counted_once),	T(test_defaults),
+		T(test_kinds_apart),	 T(test_own_time),	T(test_ipv6),
+		T(test_ipv6_neighbours), T(test_escalate),	T(test_services),
+		T(test_protected),	 T(test_good_login),	T(test_doubles),
+		T(test_permit_raises),	 T(test_full_map),	T(test_storm),
+		T(test_forgets),	 T(test_history_lasts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
