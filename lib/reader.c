@@ -306,31 +306,49 @@ int mr_reader_frame(struct mr_reader *r, const char *p, size_t n, struct mr_line
 	return mr_line_parse(p, n, &r->clock, out);
 }
 
+static bool asks(const struct mr_reader *r, const struct mr_format *f)
+{
+	for (size_t i = 0; i < r->formats; i++)
+		if (r->format[i] == f)
+			return true;
+	return false;
+}
+
 void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
-		       void (*say)(const struct mr_reader_opinion *o, const struct mr_event *e,
-				   void *userdata),
+		       void (*say)(const struct mr_reader_opinion *o, void *userdata),
 		       void *userdata)
 {
-	struct mr_event e = { .kind = MR_EV_LOGIN };
+	bool decided = false;
+	struct mr_event e;
+	struct mr_explanation x;
+	struct mr_reader_opinion o = { .event = &e, .why = &x };
 
 	for (size_t i = 0; i < r->owns; i++) {
 		const struct own *w = &r->own[i];
-		struct mr_reader_opinion o = { .format = w->format, .template = w->text };
+		bool fits;
 
 		if (!mr_str_is(l->program, w->program))
-			o.result = MR_PARSE_NOT_MINE;
-		else if (match_own(w, l, &e))
-			o.result = MR_PARSE_EVENT;
-		else
-			o.result = MR_PARSE_NOTHING;
-		if (o.result == MR_PARSE_NOTHING)
-			mr_template_explain(w->template, l->message, &o.at, &o.expected);
-		say(&o, &e, userdata);
+			continue;
+		fits = match_own(w, l, &e);
+		mr_explain_stated(w->text, l, fits ? &e : NULL, &x);
+		o.format = w->format;
+		o.template = w->text;
+		o.result = fits ? MR_PARSE_EVENT : MR_PARSE_NOTHING;
+		o.late = decided;
+		say(&o, userdata);
+		decided |= fits;
 	}
-	for (size_t i = 0; i < r->formats; i++) {
-		struct mr_reader_opinion o = { .format = r->format[i]->name };
+	o.template = NULL;
+	for (size_t i = 0; mr_formats[i]; i++) {
+		const struct mr_format *f = mr_formats[i];
 
-		o.result = r->format[i]->parse(l, r->join, &e);
-		say(&o, &e, userdata);
+		o.format = f->name;
+		o.off = !asks(r, f);
+		o.late = decided;
+		o.result = f->parse(l, o.off || decided ? NULL : r->join, &e);
+		if (!mr_explain(f, l, o.result, &e, &x))
+			continue;
+		say(&o, userdata);
+		decided |= !o.off && o.result != MR_PARSE_NOT_MINE;
 	}
 }

@@ -19,13 +19,8 @@
 #define PARTS_MAX 16 /* of one template; nobody writes that many variables */
 
 enum part_kind { LITERAL, USER, ADDR, SESSION, ANY };
-static const struct {
-	const char *text, *expected;
-} variables[] = {
-	[USER] = { "<user>", "a user name without a blank" },
-	[ADDR] = { "<addr>", "an address" },
-	[SESSION] = { "<session>", "a session without a blank" },
-	[ANY] = { "<any>", "any text" },
+static const char *const variables[] = {
+	[USER] = "<user>", [ADDR] = "<addr>", [SESSION] = "<session>", [ANY] = "<any>"
 };
 struct part {
 	enum part_kind kind;
@@ -51,8 +46,7 @@ static int fault(struct mr_template_error *e, size_t at, size_t n, const char *m
 static enum part_kind variable_at(const char *p, size_t n)
 {
 	for (enum part_kind k = USER; k <= ANY; k++)
-		if (n >= strlen(variables[k].text) &&
-		    memcmp(p, variables[k].text, strlen(variables[k].text)) == 0)
+		if (n >= strlen(variables[k]) && memcmp(p, variables[k], strlen(variables[k])) == 0)
 			return k;
 	return LITERAL;
 }
@@ -83,7 +77,7 @@ static bool names(const struct mr_template *t, enum part_kind kind)
 static int add_variable(struct mr_template *t, enum part_kind kind, size_t at,
 			struct mr_template_error *e)
 {
-	size_t n = strlen(variables[kind].text);
+	size_t n = strlen(variables[kind]);
 
 	if (t->parts && t->part[t->parts - 1].kind != LITERAL)
 		return fault(e, at, n, "two variables without text between them",
@@ -111,7 +105,7 @@ static int read_parts(struct mr_template *t, const char *text, size_t n,
 			r = add_part(t, LITERAL, text + literal, i - literal);
 		if (r == 0 && i < n) {
 			r = add_variable(t, kind, i, e);
-			i += strlen(variables[kind].text) - 1;
+			i += strlen(variables[kind]) - 1;
 			literal = i + 1;
 		}
 	}
@@ -218,7 +212,7 @@ static void count_part(const struct part *p, struct mr_str m, const uint8_t *nex
 static void fill(const struct mr_template *t, struct mr_str m,
 		 uint8_t ways[PARTS_MAX + 1][MR_TEMPLATE_LINE + 1], struct mr_event *out)
 {
-	size_t at = 0, end;
+	size_t at = 0, end = 0;
 
 	for (size_t k = 0; k < t->parts; k++) {
 		const struct part *p = &t->part[k];
@@ -258,67 +252,4 @@ bool mr_template_match(const struct mr_template *t, struct mr_str m, struct mr_e
 	fill(t, m, ways, out);
 	out->kind = t->kind;
 	return true;
-}
-
-/* Where part `p` can end, given where it can begin; what it came to in part counts for *at. */
-static bool reach_part(const struct part *p, struct mr_str m, const uint8_t *from, uint8_t *to,
-		       size_t *at)
-{
-	bool any = false, open = false;
-	struct mr_addr a;
-	size_t end, same;
-
-	memset(to, 0, m.n + 1);
-	for (size_t i = 0; i <= m.n; i++) {
-		if (p->kind == USER || p->kind == SESSION) {
-			to[i] = open;
-			open = i < m.n && !blank(m.p[i]) && (open || from[i]);
-		} else if (p->kind == ANY) {
-			open |= from[i] != 0;
-			to[i] = open;
-		} else if (from[i] && p->kind == ADDR) {
-			if (i < m.n && address_at(m, i, &end, &a))
-				to[end] = 1;
-		} else if (from[i]) {
-			for (same = 0;
-			     same < p->n && i + same < m.n && m.p[i + same] == p->text[same];)
-				same++;
-			if (same == p->n)
-				to[i + same] = 1;
-			if (i + same > *at)
-				*at = i + same;
-		}
-	}
-	for (size_t i = 0; i <= m.n; i++)
-		any |= to[i] != 0;
-	return any;
-}
-
-void mr_template_explain(const struct mr_template *t, struct mr_str m, size_t *at,
-			 const char **expected)
-{
-	uint8_t reach[2][MR_TEMPLATE_LINE + 1] = { { 0 } };
-	size_t far = 0;
-
-	*at = 0;
-	*expected = "a message of 4096 bytes at most";
-	if (m.n > MR_TEMPLATE_LINE)
-		return;
-	reach[0][0] = 1;
-	for (size_t k = 0; k < t->parts; k++) {
-		const struct part *p = &t->part[k];
-		const uint8_t *from = reach[k % 2];
-
-		for (size_t i = 0; i <= m.n; i++)
-			if (from[i] && p->kind != LITERAL)
-				far = i;
-		*at = far;
-		if (!reach_part(p, m, from, reach[(k + 1) % 2], at)) {
-			*expected = p->kind == LITERAL ? p->text : variables[p->kind].expected;
-			return;
-		}
-	}
-	*at = m.n;
-	*expected = reach[t->parts % 2][m.n] ? "one reading only: it can be read in two ways"
-					     : "the end of the message";
 }

@@ -9,6 +9,7 @@
 #ifndef MAILREEVE_READER_H
 #define MAILREEVE_READER_H
 
+#include <mailreeve/explain.h>
 #include <mailreeve/format.h>
 #include <mailreeve/template.h>
 
@@ -51,17 +52,18 @@ struct mr_reader_stats {
 };
 const struct mr_reader_stats *mr_reader_stats(const struct mr_reader *r);
 
-/* For `learn --explain`: what each format that may say something to the line says to it.  For an
- * own format that knows the program `at` and `expected` tell how far the message can be read. */
+/* For `learn --explain`: what each format that knows the line's program says to it, those that the
+ * reader does not ask too. */
 struct mr_reader_opinion {
 	const char *format, *template; /* template: of an own format, as it is written */
 	enum mr_parse result;
-	size_t at;
-	const char *expected;
+	bool off; /* not asked here: of a server no longer shipped, or not named */
+	bool late; /* not asked any more: one before it has decided */
+	const struct mr_event *event; /* of MR_PARSE_EVENT */
+	const struct mr_explanation *why;
 };
 void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
-		       void (*say)(const struct mr_reader_opinion *o, const struct mr_event *e,
-				   void *userdata),
+		       void (*say)(const struct mr_reader_opinion *o, void *userdata),
 		       void *userdata);
 /* Frames a line with the reader's clock; -EINVAL as mr_line_parse(). */
 int mr_reader_frame(struct mr_reader *r, const char *p, size_t n, struct mr_line *out);

@@ -31,9 +31,5 @@ MR_DEFINE_CLEANUP(struct mr_template *, mr_template_free)
 #define MR_TEMPLATE_LINE 4096 /* bytes: a longer message matches no template */
 /* Fills addr, user, session and kind of *out. */
 bool mr_template_match(const struct mr_template *t, struct mr_str message, struct mr_event *out);
-/* For a message that does not match: how far it can be read, and what should stand there (text
- * that lives as long as the template).  Ambiguous: *at is the end, *expected a remark. */
-void mr_template_explain(const struct mr_template *t, struct mr_str message, size_t *at,
-			 const char **expected);
 
 #endif

@@ -113,8 +113,24 @@ learn "an error in a template" 2 --dry-run -c bad.conf c && says 'bad.conf:1:38:
 learn "explain: taken" 0 --explain "$(cat a)" && says '^dovecot takes the line'
 says '^  address   198.51.100.1$'
 learn "explain: an own format gives up" 1 --explain -c own.conf 'myd: in anna at home' &&
-	says 'column 9: expected "an address"'
+	says 'gave up at column 14: expected an address, found "at"'
 learn "explain: nobody knows it" 1 --explain 'cron: x' && says 'no format knows this program'
+learn "explain: parts" 0 --explain "$(cat a)" && says '^ +84-95 +address +198.51.100.1$'
+sed 's/rip=/rhost=/' a >c
+learn "explain: a built-in format gives up" 1 --explain "$(cat c)" &&
+	says '^dovecot: gave up at column 80: expected "rip=", found "rhost=198.51.100.1"$'
+says '^ {91}\^$'
+learn "explain: the same as JSON" 1 --explain --json "$(cat c)" &&
+	says '"column": ?80, ?"expected": ?"rip=", ?"found": ?"rhost=198.51.100.1"'
+learn "explain: refused for a reason" 1 --explain "$(login 2026-01-01T10:00:00Z 198.51.100.1 | sed s/PLAIN/ANONYMOUS/)" &&
+	says '^dovecot: no event: an anonymous login'
+learn "explain: a second line alone" 1 --explain 'popa3d[7]: Authentication passed for anna' &&
+	says 'no line before it told the address'
+learn "explain: both lines" 1 --explain 'popa3d[7]: Session from 198.51.100.3' 'popa3d[7]: Authentication passed for anna' &&
+	says '^  address   198.51.100.3$'
+learn "explain: a format that is off" 1 --explain -c own.conf 'popa3d[7]: Session from 198.51.100.3' &&
+	says 'popa3d \(not in use here'
+learn "explain: an unknown stamp" 1 --explain '1.1.2026 10:00:00 mx dovecot: x' && says '"dovecot" at column 22'
 learn "explain: from standard input" 1 --explain --json < <(cat a && echo 'cron: x') &&
 	says '"taken": ?true'
 printf 'myd: in \033[31manna\n' >c

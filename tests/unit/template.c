@@ -165,36 +165,6 @@ static void test_many_readings(void **state)
 	assert_false(mr_template_match(t, (struct mr_str){ line, MR_TEMPLATE_LINE + 1 }, &e));
 }
 
-static void test_explain(void **state)
-{
-	_cleanup_(mr_template_freep) struct mr_template *t =
-		compile("user <user> in from <addr>, ok", MR_EV_LOGIN);
-	static const struct {
-		const char *message;
-		size_t at;
-		const char *expected;
-	} cases[] = {
-		{ "usar", 2, "user " },
-		{ "user  in", 5, "a user name without a blank" },
-		{ "user anna on", 10, " in from " },
-		{ "user anna in from host", 18, "an address" },
-		{ "user anna in from 192.0.2.1, no", 29, ", ok" },
-		{ "user anna in from 192.0.2.1, ok.", 32, "the end of the message" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
-		const char *expected = NULL;
-		size_t at = 999;
-
-		mr_template_explain(t,
-				    (struct mr_str){ cases[i].message, strlen(cases[i].message) },
-				    &at, &expected);
-		assert_string_equal(expected, cases[i].expected);
-		assert_int_equal(at, cases[i].at);
-	}
-}
-
 static void test_reader(void **state)
 {
 	static const char text[] =
@@ -250,9 +220,9 @@ static void test_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_match),	cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_long),	cmocka_unit_test(test_many_readings),
-		cmocka_unit_test(test_explain), cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_match),  cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_long),   cmocka_unit_test(test_many_readings),
+		cmocka_unit_test(test_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

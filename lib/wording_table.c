@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * wording_table.c - the wordings of all built-in formats (wording.h): data, no code.
+ *
+ * Each line that a parser takes is taken by a wording of its format, too, with the same user and
+ * address: tests/unit/explain.c holds the golden logs against this table.  A wording with a reason
+ * tells nothing, and is there because an administrator may ask about such a line.  Where several
+ * fit, those with a reason are asked first, then in this order.
+ */
+#include <mailreeve/wording.h>
+
+static const char REMEMBERED[] = "it says who has come: its address is kept for the lines of this "
+				 "session that follow";
+static const char OUR_FAULT[] = "a fault of our own side: nobody is blamed for it";
+static const char NO_LOGIN[] = "nobody has logged in, and no password was refused";
+static const char NO_ADDRESS[] = "it names no address: there is nobody to permit or to ban";
+static const char HAD_LOGGED_IN[] = "the session ends, and nobody had logged in";
+static const char FORWARDED[] =
+	"the address is a web proxy's, and the other one is a text that the client chose";
+
+#define HOST "{?{host}{? }}[{address}]"
+
+/* --- Dovecot: behind "dovecot: ", or with the program in its own log */
+#define D_LOGIN	 "{imap|pop3|submission|managesieve}-login{?[{pid}]}: {?Info: }"
+#define D_METHOD "{?,{? }method={?{method}}}"
+#define D_TAIL \
+	D_METHOD ",{? }rip={address}{?,{? }lip={local}}{?,{? }mpid={pid}}" \
+		 "{?,{? }{TLS|secured}{tls}}{?,{? }session=<{?{session}}>}"
+#define D_END \
+	"{Disconnected|Aborted login|Login aborted|Client has quit the connection|" \
+	"Remote closed connection}"
+#define D_AUTH \
+	"{auth|auth-worker}{?({text})}: {?Info: }" \
+	"{?conn unix:auth-worker (pid={number},uid={number}): auth-worker<{number}>: }"
+#define D_REFUSED \
+	"{Password mismatch|unknown user|invalid credentials|" \
+	"pam_authenticate() failed: {Authentication failure{? (password mismatch?)}|" \
+	"User not known to the underlying authentication module}}"
+
+/* --- Postfix */
+#define P_CLIENT "{host}[{address}]{?:{port}}"
+
+/* --- Exim: its own stamp and pid may stand in syslog messages, too */
+#define E_HEAD \
+	"{?{number}-{number}-{number} {number}:{number}:{number}{?.{number}} " \
+	"{?{+|-}{number} }}{?[{pid}] }"
+#define E_HOST \
+	"{?{host} }{?({text}) }[{address}]{?:{port}}{? I=[{local}]{?:{port}}}" \
+	"{? U={text}}{? Ci={number}}"
+
+/* --- Cyrus */
+#define C_HOST "r.clienthost={\"" HOST "\"|" HOST "}"
+#define C_USER "u.username={\"{user}\"|{user}}"
+
+/* --- Courier */
+#define CO_FIELD "{?, {word}={word}}"
+#define CO_CLIENT \
+	"{user={user}|method={method}}, ip=[{address}]{?, port=[{port}]}" CO_FIELD CO_FIELD \
+		CO_FIELD CO_FIELD CO_FIELD CO_FIELD
+#define CO_ENDS "{LOGOUT|TIMEOUT|DISCONNECTED}"
+
+/* --- Sendmail */
+#define S_RELAY "{?{word}@}" HOST "{? (may be forged)}"
+
+/* --- nginx: its own stamp stands in syslog messages, too */
+#define N_HEAD \
+	"{?{number}/{number}/{number} {number}:{number}:{number} }[{word}] " \
+	"{number}#{number}: *{number} client "
+#define N_CLIENT "client: {address}{? using {starttls|SSL}}, server: {text}:{port}"
+
+/* --- Perdition */
+#define PE_END	 "{{address}{?:{port}}|[{address}]{?:{port}}}"
+#define PE_OTHER "{{local}{?:{port}}|[{local}]{?:{port}}}"
+#define PE_FIELDS \
+	"Auth: {? }" PE_END "->" PE_OTHER " {?{text} }" \
+	"{authentication_id|user}=\"{user}\" server=\"{text}\" {?{text} }"
+
+/* clang-format off: a table */
+const struct mr_wording mr_wordings[] = {
+	{ "dovecot", NULL, D_LOGIN "{Login|Logged in}: user=<{user}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL,
+	  D_LOGIN D_END "{text} (auth failed, {number} attempts{? in {number} secs})"
+			"{? (auth_failed)}: user=<{user}>" D_TAIL,
+	  NULL, false },
+	{ "dovecot", NULL,
+	  D_LOGIN D_END "{text} ({no auth attempts|client didn't finish SASL auth|"
+			"disconnected before|disconnected while|cert required|tried to "
+			"use}{text}): user=<{user}>" D_TAIL,
+	  NO_LOGIN, false },
+	{ "dovecot", NULL,
+	  D_LOGIN "proxy({user}{?,{text}:{port}}): {started|Started} proxying to {text}: "
+		  "user=<{user}>" D_TAIL,
+	  NULL, false },
+	{ "dovecot", NULL,
+	  D_LOGIN "proxy({user}{?,{text}:{port}}): {disconnecting|Disconnected by} {text}: "
+		  "user=<{user}>" D_TAIL,
+	  NULL, false },
+	{ "dovecot", NULL,
+	  "{imap|pop3|submission|managesieve}({text})<{pid}><{session}>: {?Info: }"
+	  "{Disconnected|Logged out|Connection closed}{text}",
+	  NULL, false },
+	{ "dovecot", NULL, D_AUTH "{word}({user},{address}{?,<{session}>}): " D_REFUSED, NULL,
+	  false },
+	{ "dovecot", NULL,
+	  D_AUTH "{word}({user},{address}{?,<{session}>}): " D_REFUSED " (given password: {text})",
+	  "a text of the client's ends it; the login process tells of the same attempt", false },
+	{ "dovecot", NULL, D_AUTH "{word}({word}{?,<{session}>}): " D_REFUSED, NO_ADDRESS, false },
+	{ "dovecot", NULL,
+	  "auth({user},{address}{?,sasl:{method}})<{?{session}}>: {?Info: }{?{word}: }" D_REFUSED,
+	  NULL, false },
+	{ "dovecot", NULL,
+	  "{auth|dovecot-auth}{?[{pid}]}: pam_unix(dovecot:auth): authentication failure; "
+	  "{text} ruser={user} rhost={address}{? {? }{?user={user}}}",
+	  NULL, false },
+
+	{ "postfix", "*/smtpd",
+	  "{word}: client=" P_CLIENT ", sasl_method={method}, sasl_username={user}"
+	  "{?, {text}}",
+	  NULL, false },
+	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT, NO_LOGIN, false },
+	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT ", sasl_sender={text}", NO_LOGIN,
+	  false },
+	{ "postfix", "*/smtpd",
+	  "warning: " P_CLIENT ": SASL {method} authentication failed{?: {text}}"
+	  "{?, sasl_username={user}}",
+	  NULL, false },
+	{ "postfix", "*/smtpd",
+	  "warning: " P_CLIENT ": SASL {method} authentication failed: "
+	  "{Connection lost to authentication server|Temporary authentication failure|"
+	  "Internal authentication error|internal error|Service unavailable|temporary failure|"
+	  "Authentication server}{text}",
+	  OUR_FAULT, false },
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication aborted{text}",
+	  "the client gave up by itself: no password was refused", false },
+	{ "postfix", "*/smtpd",
+	  "warning: {Connection rate|Connection concurrency|AUTH command rate|"
+	  "Message delivery request rate|Recipient address rate|New TLS session rate} limit "
+	  "exceeded: "
+	  "{number} from " P_CLIENT " for service {text}",
+	  NULL, false },
+	{ "postfix", "*/smtpd", "warning: non-SMTP command from " P_CLIENT ": {text}", NULL,
+	  false },
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": request longer than {number}: {text}", NULL,
+	  false },
+	{ "postfix", "*/smtpd",
+	  "improper command pipelining after {word}{? ({text})} from " P_CLIENT "{?: {text}}", NULL,
+	  false },
+	{ "postfix", "*/smtpd", "too many errors after {word}{? ({text})} from " P_CLIENT, NULL,
+	  false },
+	{ "postfix", "*/smtpd", "bare <LF> received after {word}{? ({text})} from " P_CLIENT, NULL,
+	  false },
+	{ "postfix", "*/smtpd",
+	  "{connect|disconnect|{lost connection|timeout} after {text}} from " P_CLIENT "{? {text}}",
+	  NO_LOGIN, false },
+	{ "postfix", "*/postscreen",
+	  "{COMMAND PIPELINING|NON-SMTP COMMAND|BARE NEWLINE|COMMAND LENGTH LIMIT|"
+	  "COMMAND COUNT LIMIT} from [{address}]:{port} after {text}",
+	  NULL, false },
+	{ "postfix", "*/postscreen", "PREGREET {number} after {word} from [{address}]:{port}{text}",
+	  NULL, false },
+	{ "postfix", "*/postscreen",
+	  "{CONNECT|DISCONNECT|HANGUP|PASS NEW|PASS OLD}{text} [{address}]:{port}"
+	  "{text}",
+	  NO_LOGIN, false },
+
+	{ "courier", "*imap*", "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT, NULL,
+	  false },
+	{ "courier", "*imap*", "{?INFO: }" CO_ENDS ", ip=[{address}]{text}", HAD_LOGGED_IN, false },
+	{ "courier", "*imap*", "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}", NO_LOGIN,
+	  false },
+	{ "courier", "*pop3*", "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT, NULL,
+	  false },
+	{ "courier", "*pop3*", "{?INFO: }" CO_ENDS ", ip=[{address}]{text}", HAD_LOGGED_IN, false },
+	{ "courier", "*pop3*", "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}", NO_LOGIN,
+	  false },
+	{ "courier", "*esmtpd*",
+	  "error,relay={address},{?port={port},}msg=\"535 Authentication failed.\",cmd: "
+	  "{AUTH {method} {password} {user}|{text}}",
+	  NULL, false },
+	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")", NULL,
+	  false },
+
+	{ "cyrus", NULL,
+	  "login: " HOST " {user} {method}{?+TLS} User logged in{? SESSIONID=<{session}>}", NULL,
+	  false },
+	{ "cyrus", NULL, "badlogin: " HOST " {method} ({user}) {[|invalid}{text}", NULL, false },
+	{ "cyrus", NULL, "badlogin: " HOST " {method} {user} SASL({text}", NULL, false },
+	{ "cyrus", NULL, "badlogin: " HOST " {text}", NULL, false },
+	{ "cyrus", NULL, "badlogin: " HOST " {text}SASL({-1|-2}): {text}", OUR_FAULT, false },
+	{ "cyrus", NULL,
+	  "event=login.{good|bad} {?{text} }" C_HOST " {?{text} }" C_USER "{? {text}}", NULL,
+	  false },
+	{ "cyrus", NULL,
+	  "event=login.{good|bad} {?{text} }" C_USER " {?{text} }" C_HOST "{? {text}}", NULL,
+	  false },
+	{ "cyrus", NULL,
+	  "event=login.bad {text}error={\"SASL({-1|-2}): |generic failure|\"generic failure}{text}",
+	  OUR_FAULT, false },
+
+	{ "exim", NULL,
+	  E_HEAD "{word} <= {text} H=" E_HOST
+		 " P={word}{text} A={method}:{user}{?:{text}}{? {text}}",
+	  NULL, false },
+	{ "exim", NULL,
+	  E_HEAD "no MAIL in SMTP connection from " E_HOST " D={number}{?.{number}}s "
+		 "A={method}:{user}{?:{text}}{? {text}}",
+	  NULL, false },
+	{ "exim", NULL,
+	  E_HEAD "{word} authenticator failed for {?H=}" E_HOST
+		 ": 535 Incorrect authentication data{? (set_id={user}{?)}}",
+	  NULL, false },
+	{ "exim", NULL, E_HEAD "SMTP call from " E_HOST " dropped: too many {text}", NULL, false },
+	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}}",
+	  "mail of a program or of another server: nobody has logged in", false },
+
+	{ "horde", NULL,
+	  "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for {user} [{address}] to "
+	  "{text}",
+	  NULL, false },
+	{ "horde", NULL,
+	  "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for {user} [{address}] "
+	  "(forwarded for [{text}]) to {text}",
+	  FORWARDED, false },
+
+	{ "nginx", NULL, N_HEAD "logged in, " N_CLIENT ", login: \"{user}\", upstream: {text}",
+	  NULL, false },
+	{ "nginx", NULL, N_HEAD "logged in, " N_CLIENT ", upstream: {text}", NO_LOGIN, false },
+	{ "nginx", NULL,
+	  N_HEAD "login failed: \"{text}\" while in http auth state, " N_CLIENT
+		 ", login: \"{user}{?\"{?, upstream: {text}}}",
+	  NULL, false },
+
+	{ "opensmtpd", NULL, "{word} smtp {?event=}connected address={?[}{address}{?]} host={text}",
+	  REMEMBERED, false },
+	{ "opensmtpd", NULL,
+	  "{word} smtp {?event=}authentication user={user} {?address={?[}{address}{?]} "
+	  "host={token} }result={ok|permfail}",
+	  NULL, false },
+	{ "opensmtpd", NULL, "{word} smtp {?event=}authentication {text}result=tempfail", OUR_FAULT,
+	  false },
+	{ "opensmtpd", NULL, "smtp-in: New session {word} from host {text}[{address}]", REMEMBERED,
+	  false },
+	{ "opensmtpd", NULL,
+	  "smtp-in: {Accepted authentication|Authentication failed} for user {user} "
+	  "on session {word}",
+	  NULL, false },
+
+	{ "perdition", NULL,
+	  PE_FIELDS "status=\"{ok|failed: {Re-Authentication Failure|"
+		    "Local authentication failure|local authentication failure}}\"",
+	  NULL, false },
+	{ "perdition", NULL, PE_FIELDS "status=\"failed: {Could|could|Temporary|Internal}{text}\"",
+	  OUR_FAULT, false },
+
+	{ "roundcube", NULL,
+	  "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed} for {user}"
+	  "{? against {text}} from {address}{?.|. {text}| in session {text}}",
+	  NULL, false },
+	{ "roundcube", NULL,
+	  "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed} for {user}"
+	  "{? against {text}} from {address}({X-Forwarded-For|X-Real-IP}: {text}",
+	  FORWARDED, false },
+
+	{ "sendmail", NULL,
+	  "{?{word}: }AUTH=server, relay=" S_RELAY ", authid={user}, mech={method}, bits={number}",
+	  NULL, false },
+	{ "sendmail", NULL,
+	  "{?{word}: }AUTH failure ({method}): {text}{?, user={user}}, relay=" S_RELAY, NULL,
+	  false },
+	{ "sendmail", NULL,
+	  "{?{word}: }AUTH failure ({method}): {generic failure|temporary failure|out of memory}"
+	  "{text}",
+	  OUR_FAULT, false },
+	{ "sendmail", NULL,
+	  "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: command={word}, "
+	  "count={number}",
+	  NULL, false },
+	{ "sendmail", NULL,
+	  "{?{word}: }rejecting commands from " HOST "{? (may be forged)} due to "
+	  "pre-greeting traffic{text}",
+	  NULL, false },
+
+	{ "sogo", NULL,
+	  "{?SOGoRootPage }Login from '{address}' for user '{user}' might not have worked{text}",
+	  NULL, false },
+	{ "sogo", NULL,
+	  "{?SOGoRootPage }Login from '{text}, {address}' for user '{user}' might not have "
+	  "worked{text}",
+	  FORWARDED, false },
+
+	{ "uw", NULL,
+	  "{Login|Authenticated|Auth|APOP|Logout|Autologout|Login failed|"
+	  "Login excessive login failures|Command stream end of file, while reading line} "
+	  "user={user}"
+	  "{? auth={text}} host=" HOST "{? {text}}",
+	  NULL, false },
+	{ "uw", NULL, "AUTHENTICATE {method} failure host=" HOST, NULL, false },
+	{ "uw", NULL,
+	  "{Login|Authenticated|Auth|APOP|Logout|Autologout|Login failed} user={user} host={host}",
+	  NO_ADDRESS, false },
+
+	{ "vpopmail", NULL,
+	  "vchkpw-{word}: {?({method}) }{?system password }login success {user}:{address}", NULL,
+	  false },
+	{ "vpopmail", NULL,
+	  "vchkpw-{word}: {?({method}) }{vpopmail user not found|null password given|"
+	  "password fail|pass fail} {?(pass: '{text}') }{user}:{address}",
+	  NULL, false },
+	{ "vpopmail", NULL, "vchkpw: login [{user}] from {address}", NULL, false },
+
+	/* no longer shipped */
+	{ "apple-imap", NULL, "{?{text} }IMAP User \"{user}\" log on successful from {address}{?.}",
+	  NULL, false },
+	{ "cucipop", NULL, "{user} {address} {number}, {number} ({number}), {number} ({number})",
+	  NULL, false },
+	{ "cucipop", NULL, "authentication failure {user} {address}", NULL, false },
+	{ "dovecot0", NULL, D_LOGIN "Login: {user} [{address}]", NULL, false },
+	{ "gnu-pop3d", NULL, "User {user} logged in with mailbox {text} from {address}", NULL,
+	  false },
+	{ "gnu-pop3d", NULL, "user `{user}' logged in with mailbox `{text}' ({number} messages)",
+	  NO_ADDRESS, false },
+	{ "kerio", NULL, "Failed SMTP login from {address} with SASL method {method}", NULL,
+	  false },
+	{ "kerio", NULL, "SMTP Spam attack detected from {address},{text}", NULL, false },
+	{ "kerio", NULL,
+	  "{SMTP|IMAP|POP3}: {Invalid password for user {user}|User {user} doesn't exist}"
+	  ". Attempt from IP address {address}{?.}",
+	  NULL, false },
+	{ "popa3d", NULL, "Session from {address}", REMEMBERED, false },
+	{ "popa3d", NULL, "Authentication {passed|failed} for {user}{? -- [{address}]}", NULL,
+	  false },
+	{ "qpopper", NULL,
+	  "{?[popper] }(v{word}) POP login by user \"{user}\" at ({token}) {address}{? [{text}]}",
+	  NULL, false },
+	{ "qpopper", NULL,
+	  "{?[{pid}] {? }}Stats:{text}{user} {number} {number} {number} {number} "
+	  "{?{host} }{address}{? [{text}]}",
+	  NULL, false },
+	{ "qpopper", NULL,
+	  "{user} at {token} ({address}): -ERR [AUTH] Password supplied for \"{user}\" is "
+	  "incorrect.",
+	  NULL, false },
+	{ "solid-pop3d", NULL, "connect from {address}", REMEMBERED, false },
+	{ "solid-pop3d", NULL,
+	  "user {user}{? {?(mapped to {text}) }{?mapped }}{? }authenticated{? - {address}}", NULL,
+	  false },
+	{ "solid-pop3d", NULL,
+	  "authentication failed{ for user |: no such user: }{user}{? - {address}}", NULL, false },
+	{ "teapop", NULL, "Successful login for {user} {?from }" HOST, NULL, false },
+	{ "vm-pop3d", NULL, "Connect from {address}", REMEMBERED, false },
+	{ "vm-pop3d", NULL, "User {user} logged in{? from {address}}", NULL, false },
+	{ NULL, NULL, NULL, NULL, false },
+};
+/* clang-format on */
