@@ -21,7 +21,7 @@ static const struct mr_option options[] = {
 	{ "to", 0, MR_OPTION_TEXT, offsetof(struct options, to), "ADDRESS",
 	  "the destination, where a service has a `to`" },
 	{ "user", 'u', MR_OPTION_TEXT, offsetof(struct options, user), "NAME",
-	  "what the rules say of this login" },
+	  "what the rules and the limits of the mailbox say of this login" },
 	{ "sender", 0, MR_OPTION_TEXT, offsetof(struct options, sender), "ADDRESS",
 	  "the envelope sender, for the relay question" },
 	{ "recipient", 0, MR_OPTION_TEXT, offsetof(struct options, recipient), "ADDRESS",
@@ -105,6 +105,36 @@ static enum mr_exit why_lists(const struct mr_policy *p, struct mr_relay_lists *
 	return MR_EXIT_DONE;
 }
 
+/*
+ * What can be known of a mailbox without the daemon: the file's accounts, and the SQLite store if
+ * it can be read.  *limits and *e are what *out points into.
+ */
+static enum mr_exit why_account(const struct mr_policy *p, const char *user,
+				struct mr_account_index **index, struct mr_limits *limits,
+				struct mr_error *e, struct mr_why_account *out)
+{
+	_cleanup_(mr_account_store_freep) struct mr_account_store *store = NULL;
+	const char *path = p->accounts.path ?: MR_STATE_DIR "/" MR_ACCOUNT_FILE;
+	int r = mr_account_index_new(p, index);
+
+	if (r < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	*out = (struct mr_why_account){ .index = *index, .state = MR_WHY_STORE_NONE };
+	if (p->accounts.kind == MR_ACCOUNTS_NONE)
+		return MR_EXIT_DONE;
+	out->store = p->accounts.kind == MR_ACCOUNTS_SQLITE ? path : p->accounts.database;
+	if (p->accounts.kind == MR_ACCOUNTS_MARIADB)
+		r = mr_error(e, -ENOTCONN, "MariaDB is asked by the daemon only");
+	else
+		r = mr_account_sqlite_open(path, &store, e);
+	if (r == 0)
+		r = mr_account_lookup(store, user, limits, e);
+	out->state = r < 0 ? MR_WHY_STORE_UNREAD : MR_WHY_STORE_ANSWERED;
+	out->limits = r < 0 ? NULL : limits;
+	out->error = e->text;
+	return MR_EXIT_DONE;
+}
+
 static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *address,
 			     const struct mr_addr *to)
 {
@@ -112,6 +142,9 @@ static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *add
 	_cleanup_(mr_policy_freep) struct mr_policy *policy = NULL;
 	_cleanup_(mr_host_freep) struct mr_host *host = NULL;
 	_cleanup_(mr_relay_lists_freep) struct mr_relay_lists *lists = NULL;
+	_cleanup_(mr_account_index_freep) struct mr_account_index *index = NULL;
+	_cleanup_(mr_limits_clear) struct mr_limits limits = { 0 };
+	struct mr_why_account account;
 	struct mr_why_query q = { .address = *address,
 				  .to = to,
 				  .user = o->user,
@@ -121,15 +154,18 @@ static enum mr_exit why_file(const struct mr_ctl *ctl, const struct mr_addr *add
 				  .banned = o->banned };
 	_json_ json_t *list = NULL;
 	enum mr_exit status;
-	struct mr_error e;
+	struct mr_error e = { "" }, store = { "" };
 
 	status = mr_policy_host(&host);
 	if (status == MR_EXIT_DONE)
 		status = mr_policy_read(o->config, host, &policy);
 	if (status == MR_EXIT_DONE && (o->sender || o->recipient))
 		status = why_lists(policy, &lists);
+	if (status == MR_EXIT_DONE && o->user)
+		status = why_account(policy, o->user, &index, &limits, &store, &account);
 	if (status != MR_EXIT_DONE)
 		return status;
+	q.account = o->user ? &account : NULL;
 	q.policy = policy;
 	q.lists = lists;
 	q.host = host;
@@ -217,8 +253,9 @@ const struct mr_command mr_ctl_why = {
 		"matched, the permit or ban and what is left of it, and what only a login\n"
 		"would still be asked.  Without a service every service of the file is\n"
 		"asked.  In shadow mode the verdict is the policy's and is not enforced.\n"
-		"With a user, what the rules say of that login; with a sender or a recipient,\n"
-		"what Postfix is answered when it asks for such a mail.\n"
+		"With a user, what the rules say of that login, and the limits of the mailbox:\n"
+		"which one allows or refuses, and where it stands; with a sender or a\n"
+		"recipient, what Postfix is answered when it asks for such a mail.\n"
 		"Exit status 0: allowed, 1: somebody who was asked says no.",
 	.options = options,
 	.options_size = sizeof(struct options),

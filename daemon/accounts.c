@@ -312,6 +312,26 @@ int mr_accounts_ask(struct mr_manager *m, const char *name, enum mr_family famil
 	return -EINPROGRESS;
 }
 
+void mr_accounts_why(struct mr_manager *m, const char *name, struct mr_why_account *out)
+{
+	struct mr_accounts *s = m->accounts;
+	bool fresh = false;
+
+	*out = (struct mr_why_account){ .state = MR_WHY_STORE_NONE };
+	if (!s)
+		return;
+	out->index = s->index;
+	out->store = s->what;
+	if (!s->what)
+		return;
+	out->limits = mr_account_cache_get(s->cache, name, mr_boottime_ns(), &fresh);
+	out->state = MR_WHY_STORE_ANSWERED;
+	if (fresh || (!s->error && !find_lookup(s, name)))
+		return;
+	out->state = MR_WHY_STORE_FAILED;
+	out->error = s->error ?: "the store has not answered in time";
+}
+
 void mr_accounts_cancel(struct mr_manager *m, const void *userdata)
 {
 	struct mr_accounts *s = m->accounts;

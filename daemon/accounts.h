@@ -7,6 +7,8 @@
 
 #include "manager.h"
 
+#include <mailreeve/why.h>
+
 /* The policy is another one than before, or there is none. */
 void mr_accounts_apply(struct mr_manager *m);
 void mr_accounts_stop(struct mr_manager *m);
@@ -19,6 +21,8 @@ typedef void (*mr_accounts_done)(void *userdata, bool refuses);
  */
 int mr_accounts_ask(struct mr_manager *m, const char *name, enum mr_family family,
 		    const struct mr_addr *a, mr_accounts_done done, void *userdata);
+/* What is known now, after an answer of mr_accounts_ask; good until the next turn of the loop. */
+void mr_accounts_why(struct mr_manager *m, const char *name, struct mr_why_account *out);
 void mr_accounts_cancel(struct mr_manager *m, const void *userdata);
 
 json_t *mr_accounts_json(const struct mr_manager *m); /* `accounts` of status; NULL: none */

@@ -7,6 +7,7 @@
  * a named error whose text is for the person who asked.  Who changed something, and what, is
  * logged with the caller's uid.  Called by sd-bus on the main thread.
  */
+#include "accounts.h"
 #include "apply.h"
 #include "control.h"
 
@@ -239,43 +240,96 @@ static void why_entries(const struct mr_manager *m, struct mr_why_query *q)
 	}
 }
 
-static int method_why(sd_bus_message *msg, void *userdata, sd_bus_error *error)
+static int why_reply(struct mr_manager *m, sd_bus_message *msg, const struct why_question *ask,
+		     struct mr_why_query *q, sd_bus_error *error)
 {
-	struct mr_client *c = userdata;
-	struct mr_manager *m = c->m;
-	struct why_question ask = { .address = "", .service = "" };
-	struct mr_why_query q = { 0 };
+	struct mr_why_account account;
 	struct mr_error e = { "" };
-	struct mr_addr to;
 	json_t *out = NULL;
-	int r = read_question(msg, &ask, error);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (mr_addr_parse(ask.address, strlen(ask.address), &q.address) < 0)
-		return bad_address(error, ask.address);
-	if (ask.to && *ask.to) {
-		if (mr_addr_parse(ask.to, strlen(ask.to), &to) < 0)
-			return bad_address(error, ask.to);
-		q.to = &to;
-	}
 	if (!m->active)
 		return no_policy(error);
-	q.policy = m->active->policy;
-	q.host = m->active->host;
-	q.service_id = m->active->service_id;
-	q.user = ask.user && *ask.user ? ask.user : NULL;
-	q.sender = ask.sender;
-	q.recipient = ask.recipient;
-	q.lists = mr_policyd_lists(m);
-	q.permitted = ask.permitted;
-	q.banned = ask.banned;
-	why_entries(m, &q);
-	r = mr_why_ask(&q, ask.service, &out, &e);
+	q->policy = m->active->policy;
+	q->host = m->active->host;
+	q->service_id = m->active->service_id;
+	q->user = ask->user && *ask->user ? ask->user : NULL;
+	q->sender = ask->sender;
+	q->recipient = ask->recipient;
+	q->lists = mr_policyd_lists(m);
+	q->permitted = ask->permitted;
+	q->banned = ask->banned;
+	why_entries(m, q);
+	if (q->user) {
+		mr_accounts_why(m, q->user, &account);
+		q->account = &account;
+	}
+	r = mr_why_ask(q, ask->service, &out, &e);
 	if (r < 0)
 		return sd_bus_error_setf(error, MR_BUS_ERROR_ARGUMENT, "%s",
 					 *e.text ? e.text : strerror(-r));
 	return reply_json(msg, out);
+}
+
+/* A question that waits for the store of accounts; its texts are the message's. */
+struct why_waiting {
+	struct mr_manager *m;
+	sd_bus_message *msg;
+	struct why_question ask;
+	struct mr_why_query q;
+	struct mr_addr to;
+};
+
+static void on_why_account(void *userdata, bool refuses _unused_)
+{
+	struct why_waiting *w = userdata;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = why_reply(w->m, w->msg, &w->ask, &w->q, &error);
+
+	if (sd_bus_error_is_set(&error))
+		sd_bus_reply_method_error(w->msg, &error);
+	else if (r < 0)
+		sd_bus_reply_method_errno(w->msg, r, NULL);
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(w->msg);
+	free(w);
+}
+
+/* 1: the answer comes later. */
+static int why_account(struct why_waiting *w)
+{
+	if (!w->ask.user || !*w->ask.user)
+		return 0;
+	return mr_accounts_ask(w->m, w->ask.user, MR_FAMILY_NONE, &w->q.address, on_why_account,
+			       w) == -EINPROGRESS;
+}
+
+static int method_why(sd_bus_message *msg, void *userdata, sd_bus_error *error)
+{
+	struct mr_client *c = userdata;
+	_free_ struct why_waiting *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct why_waiting){ .m = c->m, .ask = { .address = "", .service = "" } };
+	r = read_question(msg, &w->ask, error);
+	if (r < 0)
+		return r;
+	if (mr_addr_parse(w->ask.address, strlen(w->ask.address), &w->q.address) < 0)
+		return bad_address(error, w->ask.address);
+	if (w->ask.to && *w->ask.to) {
+		if (mr_addr_parse(w->ask.to, strlen(w->ask.to), &w->to) < 0)
+			return bad_address(error, w->ask.to);
+		w->q.to = &w->to;
+	}
+	w->msg = sd_bus_message_ref(msg);
+	if (why_account(w)) {
+		MR_TAKE_PTR(w);
+		return 1;
+	}
+	sd_bus_message_unref(msg);
+	return why_reply(c->m, msg, &w->ask, &w->q, error);
 }
 
 /* --- devices ---------------------------------------------------------------------------------- */

@@ -108,9 +108,10 @@ const char *mr_limit_family_name(enum mr_family f)
 	return "any";
 }
 
-int mr_limits_row(struct mr_limits *l, const char *family, bool allow, const char *source)
+int mr_limits_row(struct mr_limits *l, uint64_t row, const char *family, bool allow,
+		  const char *source)
 {
-	struct mr_limit limit = { .action = allow ? MR_ALLOW : MR_DENY };
+	struct mr_limit limit = { .action = allow ? MR_ALLOW : MR_DENY, .row = row };
 	int r;
 
 	if (mr_limit_family(family, &limit.family) < 0) {
@@ -132,9 +133,12 @@ int mr_limits_row(struct mr_limits *l, const char *family, bool allow, const cha
 
 /* --- meaning ---------------------------------------------------------------------------------- */
 
-static void tally(struct mr_account_tally *t, enum mr_action action, bool holds)
+static void tally(const struct mr_account_rule *r, const struct mr_limit *l, bool holds,
+		  void *userdata)
 {
-	if (action == MR_ALLOW) {
+	struct mr_account_tally *t = userdata;
+
+	if ((r ? r->action : l->action) == MR_ALLOW) {
 		t->limited = true;
 		t->matched |= holds;
 	} else {
@@ -142,18 +146,25 @@ static void tally(struct mr_account_tally *t, enum mr_action action, bool holds)
 	}
 }
 
-void mr_account_count(const struct mr_limits *l, enum mr_family family, const struct mr_addr *a,
-		      struct mr_account_tally *t)
+static void walk_limits(const struct mr_limits *l, enum mr_family family, const struct mr_addr *a,
+			mr_account_each_fn each, void *userdata)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct mr_limit *v = &l->v[i];
 
 		if (v->family != MR_FAMILY_NONE && v->family != family)
 			continue;
-		tally(t, v->action,
-		      v->kind == MR_LIMIT_ANY || (v->kind == MR_LIMIT_PREFIX && a &&
-						  mr_prefix_contains(&v->prefix, a)));
+		each(NULL, v,
+		     v->kind == MR_LIMIT_ANY ||
+			     (v->kind == MR_LIMIT_PREFIX && a && mr_prefix_contains(&v->prefix, a)),
+		     userdata);
 	}
+}
+
+void mr_account_count(const struct mr_limits *l, enum mr_family family, const struct mr_addr *a,
+		      struct mr_account_tally *t)
+{
+	walk_limits(l, family, a, tally, t);
 }
 
 /* --- accounts of the file --------------------------------------------------------------------- */
@@ -192,9 +203,9 @@ void mr_account_index_free(struct mr_account_index *x)
 	free(x);
 }
 
-static void count_account(const struct mr_account_index *x, const struct mr_account *account,
-			  enum mr_family family, const struct mr_addr *a,
-			  struct mr_account_tally *t)
+static void walk_account(const struct mr_account_index *x, const struct mr_account *account,
+			 enum mr_family family, const struct mr_addr *a, mr_account_each_fn each,
+			 void *userdata)
 {
 	for (size_t i = 0; i < account->n_rules; i++) {
 		const struct mr_account_rule *r = &account->rules[i];
@@ -205,13 +216,12 @@ static void count_account(const struct mr_account_index *x, const struct mr_acco
 		if (!r->none && r->source.kind == MR_SOURCE_SET)
 			holds = a && mr_set_find(&x->policy->sets[r->source.set].set, a, NULL, NULL,
 						 NULL);
-		tally(t, r->action, holds);
+		each(r, NULL, holds, userdata);
 	}
 }
 
-void mr_account_index_count(const struct mr_account_index *x, const char *name,
-			    enum mr_family family, const struct mr_addr *a,
-			    struct mr_account_tally *t)
+static void walk_index(const struct mr_account_index *x, const char *name, enum mr_family family,
+		       const struct mr_addr *a, mr_account_each_fn each, void *userdata)
 {
 	size_t low = 0, high = x->n;
 
@@ -224,5 +234,22 @@ void mr_account_index_count(const struct mr_account_index *x, const char *name,
 			high = middle;
 	}
 	for (; low < x->n && strcasecmp(x->account[low]->name, name) == 0; low++)
-		count_account(x, x->account[low], family, a, t);
+		walk_account(x, x->account[low], family, a, each, userdata);
+}
+
+void mr_account_index_count(const struct mr_account_index *x, const char *name,
+			    enum mr_family family, const struct mr_addr *a,
+			    struct mr_account_tally *t)
+{
+	walk_index(x, name, family, a, tally, t);
+}
+
+void mr_account_walk(const struct mr_account_index *x, const struct mr_limits *l, const char *name,
+		     enum mr_family family, const struct mr_addr *a, mr_account_each_fn each,
+		     void *userdata)
+{
+	if (x)
+		walk_index(x, name, family, a, each, userdata);
+	if (l)
+		walk_limits(l, family, a, each, userdata);
 }

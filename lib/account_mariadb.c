@@ -17,14 +17,14 @@
 #include <string.h>
 #include <strings.h>
 
-#define COLUMNS	     3
+#define COLUMNS	     4
 #define COLUMN_BYTES 256 /* of a column; a longer text is no address */
 
 static const char query[] =
-	"SELECT r.ip, r.mode, r.service FROM mail_user u"
+	"SELECT r.ip, r.mode, r.service, r.restriction_id FROM mail_user u"
 	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.login = ?"
 	" UNION "
-	"SELECT r.ip, r.mode, r.service FROM mail_user u"
+	"SELECT r.ip, r.mode, r.service, r.restriction_id FROM mail_user u"
 	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.email = ?";
 
 struct mariadb_store {
@@ -106,7 +106,8 @@ static int read_rows(struct mariadb_store *s, struct cell *c, struct mr_limits *
 		const char *mode = cell_text(&c[1]);
 
 		if (r == 0)
-			r = mr_limits_row(out, cell_text(&c[2]), strcasecmp(mode, "b") != 0,
+			r = mr_limits_row(out, strtoull(cell_text(&c[3]), NULL, 10),
+					  cell_text(&c[2]), strcasecmp(mode, "b") != 0,
 					  cell_text(&c[0]));
 	}
 	if (code != MYSQL_NO_DATA)

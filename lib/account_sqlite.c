@@ -138,8 +138,8 @@ static int ask(struct sqlite_store *s, const char *name, struct mr_limits *out, 
 		return r;
 	sqlite3_bind_text(s->find, 1, name, -1, SQLITE_STATIC);
 	while ((code = sqlite3_step(s->find)) == SQLITE_ROW && r == 0)
-		r = mr_limits_row(out, column(s->find, 0), strcmp(column(s->find, 1), "deny") != 0,
-				  column(s->find, 2));
+		r = mr_limits_row(out, 0, column(s->find, 0),
+				  strcmp(column(s->find, 1), "deny") != 0, column(s->find, 2));
 	if (r == 0 && code != SQLITE_DONE)
 		r = fault(s, code, "cannot be read", e);
 	sqlite3_reset(s->find);
@@ -361,7 +361,7 @@ int mr_account_each(struct mr_account_store *store, const char *name,
 	while (r >= 0 && (code = sqlite3_step(q)) == SQLITE_ROW) {
 		struct mr_limits one = { .v = NULL };
 
-		r = mr_limits_row(&one, column(q, 1), strcmp(column(q, 2), "deny") != 0,
+		r = mr_limits_row(&one, 0, column(q, 1), strcmp(column(q, 2), "deny") != 0,
 				  column(q, 3));
 		if (r == 0 && one.n)
 			r = each(column(q, 0), one.v, userdata);

@@ -218,9 +218,10 @@ static json_t *why_answer(const struct mr_relay_answer *a)
 
 /* Both questions of one recipient: may the client talk, may it relay. */
 static void why_relay(const struct mr_why_query *q, const struct mr_service *s, bool permitted,
-		      bool banned, json_t *out)
+		      bool banned, bool account_refuses, json_t *out)
 {
 	struct mr_relay_query r = { .lists = q->lists,
+				    .account_refuses = account_refuses,
 				    .sender = q->sender ?: "",
 				    .recipient = q->recipient ?: "",
 				    .message = true };
@@ -246,14 +247,17 @@ static void why_relay(const struct mr_why_query *q, const struct mr_service *s, 
 bool mr_why_allows(const json_t *why)
 {
 	static const char *const answers[] = { "access", "relay" };
-	const json_t *user = json_object_get(json_object_get(why, "login"), "user");
+	const json_t *login[] = { json_object_get(json_object_get(why, "login"), "user"),
+				  json_object_get(why, "account") };
 	const char *verdict = json_string_value(json_object_get(why, "verdict"));
 
 	if (!verdict || strcmp(verdict, "allow") != 0)
 		return false;
-	verdict = json_string_value(json_object_get(user, "verdict"));
-	if (verdict && strcmp(verdict, "allow") != 0)
-		return false;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(login); i++) {
+		verdict = json_string_value(json_object_get(login[i], "verdict"));
+		if (verdict && strcmp(verdict, "allow") != 0)
+			return false;
+	}
 	for (size_t i = 0; i < MR_ARRAY_SIZE(answers); i++) {
 		const json_t *a = json_object_get(why, answers[i]);
 
@@ -277,6 +281,24 @@ static bool why_for_us(const struct mr_service *s, const struct mr_addr *to)
 	return false;
 }
 
+/* A mailbox keeps its limits at a port that is not filtered. */
+static void why_account(const struct mr_why_query *q, enum mr_family family, json_t *out,
+			bool *refuses)
+{
+	json_t *account = mr_why_account(q, family, refuses);
+
+	if (account)
+		json_object_set_new(out, "account", account);
+}
+
+static enum mr_family why_family(uint16_t port)
+{
+	for (const struct mr_builtin_service *b = mr_builtin_services; b->name; b++)
+		if (b->port == port)
+			return b->family;
+	return MR_FAMILY_NONE;
+}
+
 static json_t *why_nothing(const struct mr_why_query *q, uint16_t port,
 			   const struct mr_service *other)
 {
@@ -285,7 +307,9 @@ static json_t *why_nothing(const struct mr_why_query *q, uint16_t port,
 			      mr_addr_text(&q->address, text), "service", "port", (int)port,
 			      "layer", "packet", "verdict", "allow", "enforced", 0, "rule",
 			      "global_rule", "set", "entry", "login", why_no_login());
+	bool refuses;
 
+	why_account(q, other ? other->family : why_family(port), o, &refuses);
 	if (other)
 		json_object_set_new(o, "other_destination", mr_report_text(other->name));
 	return o;
@@ -302,12 +326,12 @@ static bool why_covers(const struct mr_why_query *q, const struct mr_service *s,
 json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
 	       bool *allowed)
 {
-	bool permitted, banned;
+	bool permitted, banned, account_refuses;
 	const struct mr_rule *decided;
 	char text[MR_ADDR_TEXT];
 	enum mr_action action;
-	struct mr_match m;
 	json_t *o;
+	struct mr_match m;
 
 	*allowed = true;
 	if (!s || !why_for_us(s, q->to))
@@ -326,7 +350,8 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 		      why_set(q, decided), "entry", why_entry(q, decided), "login",
 		      *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
 		      mr_report_mode_name(s->mode));
-	why_relay(q, s, permitted, banned, o);
+	why_account(q, s->family, o, &account_refuses);
+	why_relay(q, s, permitted, banned, account_refuses, o);
 	return o;
 }
 

@@ -163,6 +163,7 @@ int mr_why_print(const json_t *why, FILE *out)
 	print_set(why, out);
 	print_entry(why, out);
 	print_login(why, out);
+	mr_why_account_print(why, out);
 	print_answer(why, "access", "mail", "may be sent here", out);
 	print_answer(why, "relay", "relay", "left to the mail server", out);
 	if (strcmp(mode, "shadow") == 0)

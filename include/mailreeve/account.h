@@ -24,6 +24,7 @@ struct mr_limit {
 	enum mr_action action; /* MR_ALLOW or MR_DENY */
 	enum mr_limit_kind kind;
 	struct mr_prefix prefix;
+	uint64_t row; /* its number in MariaDB; 0: none */
 };
 struct mr_limits {
 	struct mr_limit *v;
@@ -41,8 +42,9 @@ const char *mr_limit_source_text(const struct mr_limit *l, char buf[static MR_LI
 /* "smtp", "pop3", "imap", "sieve", their services' names too; "", "any": every.  -EINVAL. */
 int mr_limit_family(const char *text, enum mr_family *out);
 const char *mr_limit_family_name(enum mr_family f); /* "any" for MR_FAMILY_NONE */
-/* A row of a store into *l; never fails but for want of memory. */
-int mr_limits_row(struct mr_limits *l, const char *family, bool allow, const char *source);
+/* A row of a store into *l; never fails but for want of memory.  `row`: its number, 0: none. */
+int mr_limits_row(struct mr_limits *l, uint64_t row, const char *family, bool allow,
+		  const char *source);
 
 /* The verdict, from one or several lists. */
 struct mr_account_tally {
@@ -66,6 +68,16 @@ MR_DEFINE_CLEANUP(struct mr_account_index *, mr_account_index_free)
 void mr_account_index_count(const struct mr_account_index *x, const char *name,
 			    enum mr_family family, const struct mr_addr *a,
 			    struct mr_account_tally *t);
+
+/*
+ * Each limit that speaks of the family: first those of the file (x), then those of a store (l);
+ * either may be NULL.  One of r and limit is NULL.
+ */
+typedef void (*mr_account_each_fn)(const struct mr_account_rule *r, const struct mr_limit *limit,
+				   bool holds, void *userdata);
+void mr_account_walk(const struct mr_account_index *x, const struct mr_limits *l, const char *name,
+		     enum mr_family family, const struct mr_addr *a, mr_account_each_fn each,
+		     void *userdata);
 
 /* --- stores: one thread at a time ------------------------------------------------------------- */
 

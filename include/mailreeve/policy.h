@@ -169,6 +169,7 @@ struct mr_account_rule {
 	enum mr_family family; /* MR_FAMILY_NONE: every family */
 	struct mr_source source; /* any, a set, or NONE below */
 	bool none;
+	struct mr_place place;
 };
 struct mr_account {
 	const char *name;

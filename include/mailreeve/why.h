@@ -8,8 +8,24 @@
 #define MAILREEVE_WHY_H
 
 #include <jansson.h>
+#include <mailreeve/account.h>
 #include <mailreeve/match.h>
 #include <mailreeve/relay.h>
+
+/* What is known of a mailbox: the limits of the file, and what a store said, or why not. */
+enum mr_why_store {
+	MR_WHY_STORE_NONE, /* there is no store */
+	MR_WHY_STORE_ANSWERED,
+	MR_WHY_STORE_FAILED, /* on-failure says what holds; `limits` are the last known, or NULL */
+	MR_WHY_STORE_UNREAD, /* not asked here: the daemon would */
+};
+struct mr_why_account {
+	const struct mr_account_index *index;
+	enum mr_why_store state;
+	const struct mr_limits *limits; /* of the store; NULL: none */
+	const char *store; /* its name */
+	const char *error; /* of FAILED and UNREAD */
+};
 
 struct mr_why_query {
 	const struct mr_policy *policy;
@@ -17,6 +33,7 @@ struct mr_why_query {
 	struct mr_addr address;
 	const struct mr_addr *to; /* NULL: any */
 	const char *user; /* NULL: not asked; else what the rules say of this login */
+	const struct mr_why_account *account; /* … and its limits; NULL: not asked */
 	/* Postfix's questions about a mail; both NULL, or no lists: not asked */
 	const char *sender, *recipient;
 	const struct mr_relay_lists *lists;
@@ -36,6 +53,9 @@ int mr_why_ask(const struct mr_why_query *q, const char *service, json_t **out, 
  * for want of memory.  *allowed: the verdict of the packet layer is allow. */
 json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
 	       bool *allowed);
+/* why_account.c: the "account" of one service, NULL if none is asked; *refuses: its verdict. */
+json_t *mr_why_account(const struct mr_why_query *q, enum mr_family family, bool *refuses);
+void mr_why_account_print(const json_t *why, FILE *out);
 /* No layer that was asked says no: what the command's exit status is. */
 bool mr_why_allows(const json_t *why);
 /* The same for people: several lines. */

@@ -183,7 +183,8 @@ static int account_rule(struct mr_parser *p, const struct mr_token *keyword, voi
 		{ "any", MR_FAMILY_NONE },
 	};
 	struct mr_account *a = context;
-	struct mr_account_rule rule = { .family = MR_FAMILY_NONE };
+	struct mr_account_rule rule = { .family = MR_FAMILY_NONE,
+					.place = mr_parse_place(p, keyword) };
 	struct mr_token t;
 	const char *text;
 	int v, r;

@@ -26,6 +26,8 @@ request() {
 }
 # sends LOGIN ADDRESS [PORT [CONTEXT]]: what Postfix is told when he sends mail
 sends() { request "$@" | socat -t 5 - "UNIX-CONNECT:$DIR/ask/policy" | sed -n 's/^action=//p'; }
+# why TEXT ARGUMENT…: `why` says so
+why() { local text=$1; shift; ctl why "$@" | grep -qF -- "$text"; }
 no_mail="550 5.7.1 access denied"
 
 # the_shop NAME: what must hold for it, whatever store it stands in
@@ -52,7 +54,7 @@ policy() { # ACCOUNTS
 		service imaps { deny $DENIED; allow any; }
 		service submission { allow any; }
 		relay { local-domains { example.com }; }
-		listen { policy "$DIR/ask/policy"; }
+		listen { policy "$DIR/ask/policy"; socketmap off; }
 		account shop@example.com { smtp allow $SHOP; pop3 allow none; }
 		$1
 		dovecot { listen 127.0.0.1; }
@@ -65,6 +67,10 @@ ok "the daemon starts" daemon
 the_shop shop@example.com "the file"
 ok "others are not limited" allows fred@example.com $STRANGER smtp
 is "… nor does Postfix ask more of them" DUNNO "$(sends fred@example.com $STRANGER)"
+line=$(grep -n '^account' "$CONF" | cut -d: -f1)
+ok "why: the limit of the file" why "by       smtp allow $SHOP  ($CONF:$line)" $SHOP submission --user shop@example.com
+ok "why: … that refuses" why "only     smtp allow $SHOP  ($CONF:$line)" 10.0.0.102 submission --user shop@example.com
+ok "why: none" why "account  fred@example.com: no limit for smtp" $SHOP submission --user fred@example.com
 ok "the reason is in the log" grep -q "refused 10.0.0.102 at submission, user shop@example.com: .*the account's limits" "$LOG"
 ok "… where no service is, too" grep -q "refused unknown at submission\|refused 10.0.0.102 at a port of no service, user shop@" "$LOG"
 
@@ -74,6 +80,10 @@ ok "allow" account allow shop2@example.com smtp $SHOP
 ok "allow none" account allow shop2@example.com pop3 none
 the_shop shop2@example.com SQLite
 is "the store is in the state directory" "2" "$(account show shop2@example.com --db "$STATE/accounts.db" | wc -l)"
+ok "why: the limit in SQLite" why "by       smtp allow $SHOP  (sqlite)" $SHOP submission --user shop2@example.com
+ok "why: … that refuses, at a port of no service, too" why "only     pop3 allow none  (sqlite)" $SHOP pop3 --user shop2@example.com
+is "why: … in JSON, and the answer is no" '1 {"from":"sqlite","text":"smtp allow 10.0.0.101"}' \
+	"$(ctl why 10.0.0.102 submission --user shop2@example.com --json >"$DIR/why"; echo "$? $(jq -c '.account.allows[0]' "$DIR/why")")"
 ok "a network and IPv6" account allow shop2@example.com smtp 10.0.1.0/24 2001:db8:c::/48
 ok "are seen at once" allows shop2@example.com 10.0.1.7 smtp
 ok "both" allows shop2@example.com "$STRANGER6" smtp
@@ -103,6 +113,10 @@ ok "on-failure deny refuses" refuses fred@example.com "$STRANGER" imap
 is "… mail too" "$no_mail" "$(sends fred@example.com $STRANGER)"
 is "… but not who has not logged in" DUNNO "$(sends '' $STRANGER)"
 ok "status says why" within 2 eval 'field ".warnings[]" status | grep "not a database"'
+ok "why says so" why "not a database: on-failure says deny" $STRANGER imap --user fred@example.com
+ok "why, of the file alone, too" why "not a database: left out here" $STRANGER imap --user fred@example.com -c "$CONF"
+policy "accounts sqlite { path \"$STATE/accounts.db\"; }"
+ok "… which reads a store that can be read" why "by       any deny 10.0.1.66  (sqlite)" 10.0.1.66 imap --user shop2@example.com -c "$CONF"
 policy "accounts sqlite { path \"$DIR/broken.db\"; on-failure allow; }"
 ok "on-failure allow" ctl apply
 ok "allows" allows shop2@example.com "$STRANGER" smtp
@@ -136,6 +150,9 @@ ok "NULL, too" allows all@example.com 192.0.2.2 smtp
 ok "what is no address in a white list lets nobody in" refuses odd 192.0.2.1 imap
 ok "in a black list it does nothing" allows odd 192.0.2.1 pop3
 ok "a quote is a character" allows "x' OR '1'='1" 192.0.2.1 imap
+ok "why: the row that allows" why "by       imap allow 192.0.2.0/24  (mariadb, row 3)" 192.0.2.9 imap --user anna
+ok "why: … that refuses" why "by       imap deny 192.0.2.66  (mariadb, row 5)" 192.0.2.66 imap --user anna
+is "why: … in JSON" 1 "$(ctl why 10.0.0.102 submission --user shop3 --json | jq -c '.account.allows[0].row')"
 mysql_run "DELETE FROM mail_user_ip_restriction WHERE mailuser_id = 2" dbispconfig
 ok "a change is seen when the answer is old" within 3 allows anna 198.51.100.1 imap
 is "the daemon only reads" 6 "$(mysql_run 'SELECT count(*) FROM mail_user_ip_restriction' dbispconfig | tail -1)"
@@ -144,6 +161,7 @@ ok "remembered" refuses shop3 10.0.0.102 smtp
 end "$db"
 sleep 0.4
 ok "the database is down: the last known answer holds" refuses shop3 10.0.0.102 smtp
+ok "why says so" why "the last answer known holds" 10.0.0.102 submission --user shop3
 ok "for those that are allowed, too" allows shop3 $SHOP smtp
 is "… mail is refused by it, too" "$no_mail" "$(sends shop3 10.0.0.102)"
 ok "who is not known is not limited" allows nobody "$STRANGER" smtp
@@ -170,6 +188,7 @@ ok "who leaves is forgotten at once" within 1 connections 1
 before=${EPOCHREALTIME/./}
 ok "a database that hangs: the last known answer" refuses shop3 10.0.0.102 smtp
 ok "before Dovecot gives up" test $((${EPOCHREALTIME/./} - before)) -lt 2000000
+ok "why does not wait for ever" why "no answer is known, so it limits nobody" $STRANGER imap --user hanging
 ok "then the others, in their order" within 3 answers 4
 is "… all of them" "DUNNO/$no_mail/DUNNO/OK/" "$(sed -n 's/^action=//p' "$DIR/answers" | tr '\n' /)"
 exec 9>&-

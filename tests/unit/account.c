@@ -101,9 +101,9 @@ static void test_meaning(void **state)
 		struct mr_limits l = { .v = NULL };
 
 		for (const struct row *r = m->row; r->service; r++)
-			assert_int_equal(
-				mr_limits_row(&l, r->service, strcasecmp(r->mode, "b") != 0, r->ip),
-				0);
+			assert_int_equal(mr_limits_row(&l, 0, r->service,
+						       strcasecmp(r->mode, "b") != 0, r->ip),
+					 0);
 		for (size_t k = 0; k < MR_ARRAY_SIZE(m->question); k++) {
 			const struct question *q = &m->question[k];
 
@@ -292,7 +292,7 @@ static struct mr_limits limits(size_t n)
 	struct mr_limits l = { .v = NULL };
 
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(mr_limits_row(&l, "imap", true, "any"), 0);
+		assert_int_equal(mr_limits_row(&l, 0, "imap", true, "any"), 0);
 	return l;
 }
 
