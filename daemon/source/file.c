@@ -8,16 +8,15 @@
  * for the old file under its rotated names too.  A path that names nothing is waited for; one that
  * names a FIFO is read as a stream.  Called by the event loop through feed.c.
  */
-#include "logfile.h"
+#include "rotated.h"
 #include "watch.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
-#define FILES_MAX    4 /* open at once: the one that the path names, and three rotated ones */
-#define LINGER_NS    60000000000ull /* a rotated file is given up after so long without a line */
-#define SIBLINGS_MAX 256 /* directory entries that may be a rotated file */
+#define FILES_MAX \
+	(MR_ROTATED_MAX + 2) /* open at once: the one that the path names, and rotated ones */
+#define LINGER_NS 60000000000ull /* a rotated file is given up after so long without a line */
 
 struct file_feed {
 	struct mr_feed feed;
@@ -94,59 +93,52 @@ static int on_fifo(sd_event_source *s _unused_, int fd _unused_, uint32_t events
 
 /* --- where it was ----------------------------------------------------------------------------- */
 
-static int open_log(int dir, const char *name, struct stat *st)
+static bool is_open(const struct file_feed *f, const struct stat *st)
 {
-	/* a FIFO is opened for writing too: so it has no end when its last writer leaves */
-	int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) < 0) {
-		close(fd);
-		return -EIO;
-	}
-	if (S_ISFIFO(st->st_mode)) {
-		int both = openat(dir, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-
-		if (both >= 0) {
-			close(fd);
-			fd = both;
-		}
-	}
-	return fd;
+	for (size_t i = 0; i < f->files; i++)
+		if (f->file[i].dev == st->st_dev && f->file[i].ino == st->st_ino)
+			return true;
+	return false;
 }
 
-/* A rotated or copied file of this place: a name that begins like ours, in the same directory. */
-static int find_rotated(const struct file_feed *f, const json_t *place, struct stat *st)
+/* Is the file, or what it is a copy of, one that was being read? */
+static bool was_read(const struct file_feed *f, int fd, const struct stat *st)
 {
-	const char *slash = strrchr(f->path, '/');
-	_free_ char *dir = strndup(f->path, (size_t)(slash - f->path) + 1);
-	const char *base = slash + 1;
-	unsigned int seen = 0;
-	struct dirent *e;
-	int found = -ENOENT;
-	DIR *d = dir ? opendir(dir) : NULL;
+	const json_t *place;
+	size_t i;
 
-	while (d && found < 0 && seen < SIBLINGS_MAX && (e = readdir(d))) {
-		int fd;
+	json_array_foreach (json_object_get(f->feed.saved, "files"), i, place)
+		if (mr_logfile_is(fd, st, place))
+			return true;
+	return false;
+}
 
-		if (strncmp(e->d_name, base, strlen(base)) != 0 || strcmp(e->d_name, base) == 0)
-			continue;
-		seen++;
-		fd = open_log(dirfd(d), e->d_name, st);
-		if (fd >= 0 && S_ISREG(st->st_mode) && mr_logfile_is(fd, st, place))
-			found = fd;
-		else if (fd >= 0)
-			close(fd);
-	}
-	if (d)
-		closedir(d);
-	return found;
+/* Files that came and were rotated away while nobody looked; the first time, those that `since`
+ * reaches. */
+static void find_between(struct file_feed *f, const struct stat *now)
+{
+	json_int_t saved_us = json_integer_value(json_object_get(f->feed.saved, "time"));
+	uint64_t since = f->feed.saved ? (uint64_t)saved_us : f->start.since_us;
+	const char *name = mr_watch_name(&f->watch);
+	struct mr_rotated list[MR_ROTATED_MAX];
+	size_t n = 0;
+
+	if (name && saved_us >= 0 && since)
+		n = mr_rotated_since(f->watch.where, name, since, f->feed.saved, list);
+	for (size_t i = 0; i < n; i++)
+		if (is_open(f, &list[i].st) || was_read(f, list[i].fd, &list[i].st) ||
+		    (now && now->st_dev == list[i].st.st_dev && now->st_ino == list[i].st.st_ino))
+			close(list[i].fd);
+		else if (f->feed.saved)
+			mr_logfile_seek(add_file(f, list[i].fd, &list[i].st), 0);
+		else
+			mr_logfile_since(add_file(f, list[i].fd, &list[i].st), since);
 }
 
 /* The files that were being read, but for the one that the path names now. */
 static void find_old(struct file_feed *f, int current, const struct stat *now)
 {
+	const char *name = mr_watch_name(&f->watch);
 	const json_t *place;
 	size_t i;
 
@@ -154,9 +146,9 @@ static void find_old(struct file_feed *f, int current, const struct stat *now)
 		struct stat st;
 		int fd;
 
-		if (current >= 0 && mr_logfile_is(current, now, place))
+		if (!name || (current >= 0 && mr_logfile_is(current, now, place)))
 			continue;
-		fd = find_rotated(f, place, &st);
+		fd = mr_rotated_find(f->watch.where, name, place, &st);
 		if (fd < 0)
 			continue;
 		if ((uint64_t)st.st_size == mr_logfile_place_offset(place))
@@ -165,6 +157,24 @@ static void find_old(struct file_feed *f, int current, const struct stat *now)
 		else
 			mr_logfile_seek(add_file(f, fd, &st), mr_logfile_place_offset(place));
 	}
+	find_between(f, now);
+}
+
+/* What the path named between two looks. */
+static void find_moved(struct file_feed *f)
+{
+	_close_ int dir = f->watch.n_moved ? open(f->watch.where, O_PATH | O_CLOEXEC) : -EBADF;
+
+	for (size_t i = 0; i < f->watch.n_moved && dir >= 0; i++) {
+		struct stat st;
+		int fd = mr_rotated_open(dir, f->watch.moved[i], &st);
+
+		if (fd >= 0 && (!S_ISREG(st.st_mode) || is_open(f, &st)))
+			close(fd);
+		else if (fd >= 0)
+			mr_logfile_seek(add_file(f, fd, &st), 0);
+	}
+	f->watch.n_moved = 0;
 }
 
 static void seek_first(struct file_feed *f, struct mr_logfile *l, const struct stat *st)
@@ -227,18 +237,35 @@ static int take(struct file_feed *f, int fd, const struct stat *st)
 	return sd_event_add_io(f->feed.event, &f->fifo, fd, EPOLLIN, on_fifo, &f->feed);
 }
 
+/* A file that is open already becomes the one that the path named last, and is read on. */
+static bool names_open(struct file_feed *f, const struct stat *st)
+{
+	for (size_t i = 0; i < f->files; i++)
+		if (f->file[i].dev == st->st_dev && f->file[i].ino == st->st_ino) {
+			struct mr_logfile l = f->file[i];
+
+			memmove(&f->file[i], &f->file[i + 1],
+				(f->files - 1 - i) * sizeof(f->file[0]));
+			f->file[f->files - 1] = l;
+			return true;
+		}
+	return false;
+}
+
 static int look(struct file_feed *f, struct mr_error *e)
 {
-	const struct mr_logfile *last = f->files ? &f->file[f->files - 1] : NULL;
 	struct stat st = { 0 };
 	int fd, r;
 
 	f->look = false;
 	mr_watch_path(&f->watch, f->path);
-	fd = open_log(AT_FDCWD, f->path, &st);
+	fd = mr_rotated_open(AT_FDCWD, f->path, &st);
+	/* with the current one open, what left its name since is one of the moved */
+	if (f->began)
+		find_moved(f);
 	if (fd < 0)
 		return missing(f, fd, e);
-	if (last && last->dev == st.st_dev && last->ino == st.st_ino) {
+	if (names_open(f, &st)) {
 		close(fd);
 		return 0;
 	}
@@ -277,20 +304,35 @@ static int file_open(struct mr_feed *feed, struct mr_error *e)
 	return look(f, e);
 }
 
-static int file_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e)
+static int read_all(struct file_feed *f, uint64_t deadline)
 {
-	struct file_feed *f = file_feed(feed);
-	const struct mr_logfile *last;
 	int r = 0;
 
 	for (size_t i = 0; i < f->files && r == 0; i++)
-		r = mr_logfile_read(&f->file[i], feed, deadline);
+		r = mr_logfile_read(&f->file[i], &f->feed, deadline);
+	return r;
+}
+
+/* Reads what stood in a file when it was opened. */
+static bool catches_up(const struct file_feed *f)
+{
+	for (size_t i = 0; i < f->files; i++)
+		if (f->file[i].offset < f->file[i].old_end)
+			return true;
+	return false;
+}
+
+static int file_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e)
+{
+	struct file_feed *f = file_feed(feed);
+	int r = read_all(f, deadline);
+
 	/* only when the old file is at its end: its lines come first */
 	if (r == 0 && f->look) {
 		r = look(f, e);
 		if (r < 0)
 			return r;
-		r = f->files ? mr_logfile_read(&f->file[f->files - 1], feed, deadline) : 0;
+		r = read_all(f, deadline);
 	}
 	if (r < 0)
 		return mr_error(e, r, "%s: %s", f->path, strerror(-r));
@@ -298,10 +340,9 @@ static int file_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e
 		feed->skipped += f->file[i].lines.skipped;
 		f->file[i].lines.skipped = 0;
 	}
-	last = f->files ? &f->file[f->files - 1] : NULL;
-	if (last)
-		mr_feed_set_state(feed, r && last->offset < last->old_end ? MR_FEED_CATCHING_UP
-									  : MR_FEED_FOLLOWING);
+	if (f->files)
+		mr_feed_set_state(feed,
+				  r && catches_up(f) ? MR_FEED_CATCHING_UP : MR_FEED_FOLLOWING);
 	return r;
 }
 
@@ -328,7 +369,7 @@ static json_t *file_position(struct mr_feed *feed)
 		if (place)
 			json_array_append_new(list, place);
 	}
-	return json_pack("{s:o}", "files", list);
+	return json_pack("{s:o,s:I}", "files", list, "time", (json_int_t)mr_realtime_us());
 }
 
 static void file_free(struct mr_feed *feed)

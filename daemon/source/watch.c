@@ -10,7 +10,6 @@
 #include "watch.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -51,8 +50,10 @@ static void add_dir(struct mr_watch *w, const char *dir, const char *name)
 	if (wd < 0 || w->dirs == MR_WATCH_DIRS)
 		return;
 	copy = strdup(name);
-	if (copy)
-		w->dir[w->dirs++] = (struct mr_watch_dir){ wd, copy };
+	if (!copy)
+		return;
+	snprintf(w->where, sizeof(w->where), "%s", dir);
+	w->dir[w->dirs++] = (struct mr_watch_dir){ wd, copy };
 }
 
 /* Takes the first part off `rest`; false at the end. */
@@ -135,6 +136,11 @@ void mr_watch_path(struct mr_watch *w, const char *path)
 	free_dirs(old, n);
 }
 
+const char *mr_watch_name(const struct mr_watch *w)
+{
+	return w->dirs ? w->dir[w->dirs - 1].name : NULL;
+}
+
 int mr_watch_file(struct mr_watch *w, int fd)
 {
 	char path[64];
@@ -148,6 +154,42 @@ int mr_watch_file(struct mr_watch *w, int fd)
 void mr_watch_forget(struct mr_watch *w, int wd)
 {
 	inotify_rm_watch(w->fd, wd); /* gone already with its inode: all the same */
+}
+
+static void moves_from(struct mr_watch *w, const struct inotify_event *ev)
+{
+	w->moving = 0;
+	while (w->moving < w->n_moved && strcmp(w->moved[w->moving], ev->name) != 0)
+		w->moving++;
+	if (w->moving < w->n_moved || strcmp(ev->name, mr_watch_name(w)) == 0)
+		w->cookie = ev->cookie;
+}
+
+static void moves_to(struct mr_watch *w, const struct inotify_event *ev)
+{
+	size_t n = w->n_moved;
+
+	if (!w->cookie || ev->cookie != w->cookie)
+		return;
+	w->cookie = 0;
+	if (w->moving == MR_WATCH_MOVED) { /* the oldest makes room */
+		memmove(w->moved[0], w->moved[1], (n - 1) * sizeof(w->moved[0]));
+		w->moving--;
+	}
+	snprintf(w->moved[w->moving], sizeof(w->moved[0]), "%s", ev->name);
+	if (w->n_moved == w->moving)
+		w->n_moved++;
+}
+
+/* Files that left the path's name, and what they are called since. */
+static void hear_move(struct mr_watch *w, const struct inotify_event *ev)
+{
+	if (!w->dirs || !ev->len || ev->wd != w->dir[w->dirs - 1].wd)
+		return;
+	if (ev->mask & IN_MOVED_FROM)
+		moves_from(w, ev);
+	else if (ev->mask & IN_MOVED_TO)
+		moves_to(w, ev);
 }
 
 static void hear(const struct mr_watch *w, const struct inotify_event *ev, bool *look, bool *data)
@@ -184,6 +226,7 @@ void mr_watch_read(struct mr_watch *w, bool *look, bool *data)
 		for (char *p = buf; p < buf + n;) {
 			const struct inotify_event *ev = (const struct inotify_event *)(void *)p;
 
+			hear_move(w, ev);
 			hear(w, ev, look, data);
 			p += sizeof(*ev) + ev->len;
 		}

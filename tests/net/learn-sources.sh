@@ -9,7 +9,7 @@ MAIL=$DIR/logs/mail.log OTHERLOG=$DIR/logs/other.log
 mkdir "$DIR/logs"
 chmod 700 "$DIR/logs"
 login() { # ADDRESS [FILE [SECONDS AGO]]
-	echo "$(date -d "-${3:-0} seconds" '+%b %e %H:%M:%S') mx dovecot: imap-login: Login: user=<anna>, method=PLAIN, rip=$1, lip=10.77.0.1, mpid=77, TLS, session=<>" >>"${2:-$MAIL}"
+	echo "$(date -d "-${3:-0} seconds" '+%b %e %H:%M:%S') mx dovecot: imap-login: Login: user=<anna$N>, method=PLAIN, rip=$1, lip=10.77.0.1, mpid=77, TLS, session=<>" >>"${2:-$MAIL}"
 }
 source_is() { # NUMBER FIELD VALUE
 	[ "$(field ".learn.sources[$1].$2" status)" = "$3" ]
@@ -51,12 +51,13 @@ rotate() { # OPTION
 	/usr/sbin/logrotate -f -s "$DIR/rotate.state" "$DIR/rotate.conf"
 }
 if command -v logrotate >/dev/null; then
-	for how in create nocreate copytruncate; do
+	for how in create nocreate copytruncate 'create compress' 'create compress delaycompress' 'create dateext' \
+		'copytruncate compress'; do
 		fresh
 		login "$A"
-		ok "logrotate, $how" rotate $how
+		ok "logrotate, $how" rotate "${how// /$'\n '}"
 		ok "the line before it counted" within 1 opens "$A" 587
-		if [ $how != copytruncate ]; then
+		if [[ $how != copytruncate* && $how != *dateext && -e $MAIL.1 ]]; then
 			fresh
 			login "$A" "$MAIL.1"
 			ok "a line to the old file, by who has not noticed" within 1 opens "$A" 587
