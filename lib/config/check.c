@@ -220,17 +220,40 @@ static void check_sets(struct mr_parser *p)
 	}
 }
 
+/* nginx's own error log, by its name or because it is read as nothing else.  What syslog writes
+ * into a log of many servers has no line feeds left. */
+static bool is_nginx_log(const struct mr_learn_source *s)
+{
+	bool asked = !s->formats;
+
+	for (size_t i = 0; i < s->n_formats; i++)
+		asked |= strcmp(s->formats[i], "nginx") == 0;
+	return asked && (s->n_formats == 1 || strstr(s->path, "nginx"));
+}
+
 static void check_learn(struct mr_parser *p)
 {
 	const struct mr_policy *y = p->policy;
 
-	for (size_t i = 0; i < y->n_learn; i++)
-		if (y->learn[i].kind == MR_LEARN_FILE)
+	for (size_t i = 0; i < y->n_learn; i++) {
+		const struct mr_learn_source *s = &y->learn[i];
+
+		if (s->kind != MR_LEARN_FILE)
+			continue;
+		if (is_nginx_log(s))
+			mr_parse_find(p, MR_RISK, s->place,
+				      "\"error_log syslog:server=unix:/dev/log info;\" in nginx, "
+				      "and read the journal",
+				      "every client can write login lines into %s: nginx keeps "
+				      "the line feeds of a login name in its own log",
+				      s->path);
+		else
 			mr_parse_find(
-				p, MR_RISK, y->learn[i].place,
+				p, MR_RISK, s->place,
 				"read the journal, where units and users cannot be forged",
 				"every local user can write login lines into %s, by way of syslog",
-				y->learn[i].path);
+				s->path);
+	}
 }
 
 static void check_relay(struct mr_parser *p)
