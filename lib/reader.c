@@ -14,6 +14,9 @@
 
 #define FORMATS_MAX 64 /* built-in formats of one reader, a bit each; there are fewer in all */
 
+#define BSD_DATE 7 /* bytes of "Nov 21 " */
+#define ISO_DATE 11 /* bytes of "2026-11-21T" */
+
 /* A wording of an own format. */
 struct own {
 	const char *format, *program, *text; /* the policy's */
@@ -261,6 +264,37 @@ static enum mr_parse ask_all(struct mr_reader *r, const struct memo *m, const st
 	return result == MR_PARSE_NOT_MINE ? own : result;
 }
 
+/*
+ * A line whose end was lost (a disk that was full, a crash) and the one behind it look like one:
+ * the first's verdict with the second's address.  The second brings a stamp of the same day and
+ * form.
+ */
+static bool is_glued(const struct mr_line *l)
+{
+	struct mr_str s = l->text, stamp, before;
+	size_t n;
+
+	if (!l->time_us || s.p == l->message.p)
+		return false;
+	if (MR_CUT(&s, "<") && mr_cut_to(&s, '>', &before))
+		MR_CUT(&s, "1 ");
+	n = s.n && isdigit((unsigned char)*s.p) ? ISO_DATE : BSD_DATE;
+	if (s.n < n || !isalnum((unsigned char)*s.p))
+		return false;
+	stamp = (struct mr_str){ s.p, n };
+	for (s = l->message; s.n >= n + 3; s.p++, s.n--) {
+		const char *q = memmem(s.p, s.n, stamp.p, stamp.n);
+
+		if (!q)
+			return false;
+		s = (struct mr_str){ q, s.n - (size_t)(q - s.p) };
+		if (s.n >= n + 3 && isdigit((unsigned char)q[n]) &&
+		    isdigit((unsigned char)q[n + 1]) && q[n + 2] == ':')
+			return true;
+	}
+	return false;
+}
+
 enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
 {
 	const struct memo *m = memo_of(r, l->program);
@@ -268,7 +302,11 @@ enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, str
 	struct mr_reader_lost *lost;
 
 	r->stats.lines++;
+	if (result == MR_PARSE_EVENT && out->kind == MR_EV_LOGIN && is_glued(l))
+		result = MR_PARSE_NOTHING;
 	if (result == MR_PARSE_EVENT) {
+		if (l->repeated && (out->kind == MR_EV_FAILURE || out->kind == MR_EV_ABUSE))
+			out->count *= l->repeated;
 		r->stats.events[out->kind]++;
 		if (!out->time_us)
 			out->time_us = l->time_us;

@@ -21,6 +21,7 @@ struct mr_line {
 	struct mr_str program; /* "dovecot", "postfix/submission/smtpd"; n = 0: the line has none */
 	uint32_t pid; /* 0: none */
 	struct mr_str message;
+	uint32_t repeated; /* times that syslog says the message came; 0: it does not say */
 	uint64_t time_us; /* realtime; 0: none.  A syslog stamp without a year gets the year of
 			     `now` */
 	struct mr_str body; /* all behind the stamp: for servers' own logs, that have no program */

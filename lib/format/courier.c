@@ -172,7 +172,7 @@ static enum mr_parse courier_parse(const struct mr_line *l, struct mr_join *j, s
 }
 
 static const char *const programs[] = { "imapd",     "imapd-ssl", "imaplogin", "pop3d", "pop3d-ssl",
-					"pop3login", "courier*",  "esmtpd",    NULL };
+					"pop3login", "courier*",  "esmtpd*",   NULL };
 const struct mr_format mr_format_courier = {
 	.name = NAME,
 	.programs = programs,

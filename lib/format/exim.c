@@ -175,12 +175,17 @@ static enum mr_parse parse_no_mail(struct mr_str s, struct mr_event *out)
 /* behind "NAME authenticator failed for " */
 static enum mr_parse parse_failure(struct mr_str s, struct mr_event *out)
 {
-	struct mr_str host, rest, user = { 0 };
+	static const char *const others[] = { ": 435 ", ": 501 ", ": 553 " };
+	struct mr_str host, rest, user = { 0 }, x;
 	struct mr_addr a;
 
 	MR_CUT(&s, "H=");
 	if (!mr_find_only(s, ": 535 Incorrect authentication data", &host, &rest))
 		return MR_PARSE_NOTHING;
+	/* the line of another verdict, whose HELO or name holds this one */
+	for (size_t i = 0; i < MR_ARRAY_SIZE(others); i++)
+		if (mr_find(s, others[i], &x, &x))
+			return MR_PARSE_NOTHING;
 	if (MR_CUT(&rest, " (set_id=")) {
 		user = rest;
 		MR_TRIM(&user, ")"); /* a very long one is cut */

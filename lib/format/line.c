@@ -4,7 +4,7 @@
  *
  * Knows the stamps that syslog daemons and mail servers write: "Nov 21 20:43:50", ISO 8601 with or
  * without fraction and zone ("T" or blank between), RFC 5424, nginx's 2026/11/21, Roundcube's and
- * Kerio's [21-Nov-2026 …], a <PRI> before any of them, or no stamp at all.
+ * Kerio's [21-Nov-2026 …], multilog's @4000…, a <PRI> before any of them, or no stamp at all.
  * Never looks into the message, never allocates.  Called by the learner for every line, by the dry
  * run and by the fuzz harness.  -EINVAL for an empty line and for one above MR_LINE_MAX.
  *
@@ -15,9 +15,11 @@
 
 #include <time.h>
 
-#define US_PER_S  1000000u
-#define DAY_S	  86400
-#define ISO_BYTES 19 /* "2026-11-21T20:43:50" */
+#define US_PER_S     1000000u
+#define DAY_S	     86400
+#define REPEATED_MAX 1000000 /* times: no daemon waits longer before it says so */
+#define TAI_AHEAD_S  10 /* seconds; multilog adds no later leap second without a table */
+#define ISO_BYTES    19 /* "2026-11-21T20:43:50" */
 #define FUTURE_SLACK_DAYS \
 	2 /* a stamp without a year this far ahead of now belongs to last year \
 	   */
@@ -162,6 +164,44 @@ static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 cut:
 	s->p += 15;
 	s->n -= 15;
+	return true;
+}
+
+/* "Nov 1 20:43:50": the same by a daemon that does not pad the day. */
+static bool cut_unpadded(struct mr_str *s, struct mr_clock *c, uint64_t *out)
+{
+	char text[16];
+	struct mr_str padded = { text, 15 };
+
+	if (s->n < 14 || s->p[3] != ' ' || !is_digit(s->p[4]) || s->p[5] != ' ')
+		return false;
+	memcpy(text, s->p, 4);
+	text[4] = ' ';
+	memcpy(text + 5, s->p + 4, 10);
+	if (!cut_bsd(&padded, c, out))
+		return false;
+	s->p += 14;
+	s->n -= 14;
+	return true;
+}
+
+/* "@400000006a60b7f6077a9e94": TAI64N of multilog, seconds from 1970 with the 10 leap seconds that
+ * TAI was ahead then. */
+static bool cut_tai64n(struct mr_str *s, uint64_t *out)
+{
+	struct mr_str t = *s, hex;
+	uint64_t seconds = 0;
+
+	if (!MR_CUT(&t, "@40000000") || !mr_cut_class(&t, MR_CLASS_HEX, &hex) || hex.n != 16)
+		return false;
+	for (size_t i = 0; i < 8; i++)
+		seconds =
+			seconds << 4 | (uint64_t)(is_digit(hex.p[i]) ? hex.p[i] - '0'
+								     : (hex.p[i] | 32) - 'a' + 10);
+	if (seconds <= TAI_AHEAD_S)
+		return false;
+	*out = (seconds - TAI_AHEAD_S) * US_PER_S;
+	*s = t;
 	return true;
 }
 
@@ -403,6 +443,20 @@ static void cut_pri(struct mr_str *s, bool *v1)
 	*s = t;
 }
 
+/* "message repeated 3 times: [ MESSAGE]": rsyslog's word for the same message again */
+static void cut_repeated(struct mr_str *s, struct mr_line *l)
+{
+	struct mr_str t = *s;
+	uint64_t n;
+
+	if (!MR_CUT(&t, "message repeated ") || !mr_cut_number(&t, &n) || n == 0 ||
+	    n > REPEATED_MAX || !MR_CUT(&t, " times: [") || !MR_TRIM(&t, "]"))
+		return;
+	MR_CUT(&t, " ");
+	l->repeated = (uint32_t)n;
+	*s = t;
+}
+
 int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
 {
 	struct mr_str s;
@@ -420,7 +474,8 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 	if (v1 && cut_rfc5424(&s, clock, out)) {
 		out->body = s;
 	} else if (cut_bsd(&s, clock, &time_us) || cut_iso(&s, clock, &time_us) ||
-		   cut_with_year(&s, clock, &time_us)) {
+		   cut_with_year(&s, clock, &time_us) || cut_unpadded(&s, clock, &time_us) ||
+		   cut_tai64n(&s, &time_us)) {
 		out->time_us = time_us;
 		MR_CUT(&s, " ");
 		out->body = s;
@@ -434,6 +489,8 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 		out->body = s;
 		cut_program(&s, out);
 	}
+	if (s.n && *s.p == 'm')
+		cut_repeated(&s, out);
 	out->message = s;
 	return 0;
 }

@@ -119,8 +119,8 @@ static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct
 	return MR_PARSE_NOT_MINE;
 }
 
-static const char *const programs[] = { "imapd",   "imapsd", "imaps", "imap", "ipop3d",
-					"ipop3sd", "ipop2d", "ipop3", NULL };
+static const char *const programs[] = { "imapd",   "imapsd", "imaps", "imap",	"ipop3d",
+					"ipop3sd", "ipop2d", "ipop3", "ipop3s", NULL };
 const struct mr_format mr_format_uw = {
 	.name = NAME,
 	.programs = programs,

@@ -42,6 +42,18 @@ static void test_stamps(void **state)
 	expect("Nov 21 20:43:50 mail postfix/smtpd[155]: connect", "postfix/smtpd", 155, "connect",
 	       AT(20, 43, 50));
 	expect("Nov  1 00:00:00 mail a: b", "a", 0, "b", 1793491200000000u);
+	expect("Nov 21 20:43:50 mail a[1]: message repeated 3 times: [ b]", "a", 1, "b",
+	       AT(20, 43, 50));
+	assert_int_equal(
+		parse("Nov 21 20:43:50 mail a[1]: message repeated 3 times: [ b]").repeated, 3);
+	expect("Nov 21 20:43:50 mail a[1]: message repeated 3 times: [ b", "a", 1,
+	       "message repeated 3 times: [ b", AT(20, 43, 50));
+	expect("Nov 1 00:00:00 mail a: b", "a", 0, "b", 1793491200000000u);
+	expect("Nov 21 0:00:00 mail a: b", "", 0, "Nov 21 0:00:00 mail a: b", 0);
+	expect("@400000006a20a380077a9e94 imap-login: Info: x", "imap-login", 0, "Info: x",
+	       1780523894000000u);
+	expect("@400000006a20a38 imap-login: Info: x", "", 0,
+	       "@400000006a20a38 imap-login: Info: x", 0);
 	expect("Dec 31 23:59:59 mail a: b", "a", 0, "b", 1767225599000000u); /* last year's */
 	expect("Nov 21 20:43:50 pop3-login: Info: Login", "pop3-login", 0, "Info: Login",
 	       AT(20, 43, 50));
