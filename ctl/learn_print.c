@@ -25,14 +25,18 @@ void mr_learn_print_flush(struct mr_learn_print *p)
 	fflush(stdout);
 }
 
-static void put(struct mr_learn_print *p, const char *s, size_t n)
+static __attribute__((noinline)) void put_full(struct mr_learn_print *p, const char *s, size_t n)
+{
+	fwrite(p->buffer, 1, p->n, stdout);
+	fwrite(s, 1, n, stdout);
+	p->n = 0;
+}
+
+/* In line, so that a literal is two or three moves. */
+static inline void put(struct mr_learn_print *p, const char *s, size_t n)
 {
 	if (n > sizeof(p->buffer) - p->n) {
-		fwrite(p->buffer, 1, p->n, stdout);
-		p->n = 0;
-	}
-	if (n > sizeof(p->buffer)) {
-		fwrite(s, 1, n, stdout);
+		put_full(p, s, n);
 		return;
 	}
 	memcpy(p->buffer + p->n, s, n);
@@ -56,10 +60,10 @@ static void put_number(struct mr_learn_print *p, uint64_t v)
 	put(p, digits + i, sizeof(digits) - i);
 }
 
-static bool plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
+/* Bytes that stand for themselves in a JSON string. */
+static const bool plain[256] = {
+	[0x20] = true, [0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true
+};
 
 static void put_string(struct mr_learn_print *p, struct mr_str s)
 {
@@ -71,7 +75,7 @@ static void put_string(struct mr_learn_print *p, struct mr_str s)
 		size_t len;
 		char escape[8];
 
-		if (plain(c)) {
+		if (plain[c]) {
 			i++;
 			continue;
 		}
@@ -174,9 +178,9 @@ static void print_text(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, " ");
 	put_safe(p, e->user.n ? e->user : text("-"));
 	PUT(p, " ");
-	put_text(p, mr_term_on(stdout, MR_BOLD));
+	put_text(p, p->bold);
 	put_text(p, actions[r->action]);
-	put_text(p, mr_term_off(stdout));
+	put_text(p, p->plain);
 	PUT(p, " (");
 	put_text(p, r->why);
 	PUT(p, ", ");
@@ -197,6 +201,10 @@ void mr_learn_print_event(struct mr_learn_print *p, const char *file, uint64_t l
 		p->format[i].events[e->kind]++;
 	}
 	p->actions[r->action]++;
+	if (!p->bold) {
+		p->bold = mr_term_on(stdout, MR_BOLD);
+		p->plain = mr_term_off(stdout);
+	}
 	if (p->json)
 		print_json(p, file, line, e, r);
 	else

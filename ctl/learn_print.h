@@ -17,6 +17,8 @@ struct mr_learn_print {
 	} format[128];
 	size_t formats;
 	uint64_t actions[4];
+	const char *bold,
+		*plain; /* what the terminal wants to hear around a word; NULL: not asked */
 	size_t n;
 	char buffer[MR_LEARN_BUFFER];
 };

@@ -17,7 +17,8 @@
 #include <mailreeve/export.h>
 #include <time.h>
 
-#define CHUNK	   (1u << 20) /* bytes read at once; a line longer than this is skipped */
+#define CHUNK	   (1u << 20) /* bytes; a line longer than this is skipped */
+#define READ	   (128u << 10) /* bytes read at once: they stay in the cache until they are parsed */
 #define SECOND_NS  1000000000ull
 #define DAY_NS	   (86400 * SECOND_NS)
 #define BELIEVED   3 /* stamps in a row that move the clock against reason */
@@ -246,7 +247,7 @@ static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int
 	run->strikes = BELIEVED; /* a file may begin before the last one ended */
 	for (;;) {
 		mr_learn_print_flush(&run->print);
-		r = read(fd, buf + have, CHUNK - have);
+		r = read(fd, buf + have, CHUNK - have < READ ? CHUNK - have : READ);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)

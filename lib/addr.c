@@ -82,12 +82,29 @@ int mr_addr_parse(const char *text, size_t len, struct mr_addr *out)
 	return 0;
 }
 
+static char *put_octet(char *p, uint8_t v)
+{
+	if (v >= 100)
+		*p++ = (char)('0' + v / 100);
+	if (v >= 10)
+		*p++ = (char)('0' + v / 10 % 10);
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
 const char *mr_addr_text(const struct mr_addr *a, char buf[static MR_ADDR_TEXT])
 {
-	if (mr_addr_is4(a))
-		snprintf(buf, MR_ADDR_TEXT, "%u.%u.%u.%u", a->b[12], a->b[13], a->b[14], a->b[15]);
-	else
+	char *p = buf;
+
+	if (!mr_addr_is4(a)) {
 		inet_ntop(AF_INET6, a->b, buf, MR_ADDR_TEXT);
+		return buf;
+	}
+	for (int i = 12; i < 16; i++) {
+		p = put_octet(p, a->b[i]);
+		*p++ = '.';
+	}
+	p[-1] = '\0';
 	return buf;
 }
 

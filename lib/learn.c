@@ -13,8 +13,7 @@
  */
 #include "learn_private.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
+#include <string.h>
 
 #define PREFIX4 24 /* what `per-prefix` counts: one customer block, one carrier-grade NAT pool */
 #define PREFIX6 64 /* one network, however many addresses its hosts make up */
@@ -22,28 +21,48 @@
 #define MAX_AGE_DEFAULT_NS \
 	(86400 * MR_NS_PER_S) /* if `max-age` is off: a session may still be lost */
 
-int mr_learn_say(struct mr_learn_result *out, enum mr_learn_action action, const char *fmt, ...)
+int mr_learn_say_all(struct mr_learn_result *out, enum mr_learn_action action,
+		     const char *const *part)
 {
-	va_list ap;
+	size_t n = 0, len;
 
 	out->action = action;
-	va_start(ap, fmt);
-	vsnprintf(out->why, sizeof(out->why), fmt, ap);
-	va_end(ap);
+	for (; *part; part++) {
+		len = strnlen(*part, sizeof(out->why) - 1 - n);
+		memcpy(out->why + n, *part, len);
+		n += len;
+	}
+	out->why[n] = '\0';
 	return 0;
 }
 
-const char *mr_learn_span(uint64_t ns, char buf[static 24])
+static const char *put_number(uint64_t v, char unit, char buf[static MR_LEARN_NUMBER])
+{
+	char *p = buf + MR_LEARN_NUMBER;
+
+	*--p = '\0';
+	if (unit)
+		*--p = unit;
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	return p;
+}
+
+const char *mr_learn_number(uint64_t v, char buf[static MR_LEARN_NUMBER])
+{
+	return put_number(v, '\0', buf);
+}
+
+const char *mr_learn_span(uint64_t ns, char buf[static MR_LEARN_NUMBER])
 {
 	uint64_t s = ns / MR_NS_PER_S;
 
 	if (s >= 7200 && s % 3600 == 0)
-		snprintf(buf, 24, "%" PRIu64 "h", s / 3600);
-	else if (s >= 120 && s % 60 == 0)
-		snprintf(buf, 24, "%" PRIu64 "m", s / 60);
-	else
-		snprintf(buf, 24, "%" PRIu64 "s", s);
-	return buf;
+		return put_number(s / 3600, 'h', buf);
+	if (s >= 120 && s % 60 == 0)
+		return put_number(s / 60, 'm', buf);
+	return put_number(s, 's', buf);
 }
 
 static bool names_permitted(const struct mr_service *s)
@@ -260,23 +279,24 @@ static bool within_caps(struct mr_learner *l, const struct circle *c, uint64_t n
 			struct mr_learn_result *out)
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
+	char cap[MR_LEARN_NUMBER];
 
 	if (!room_for(c->of_user, c->addr, o->addresses_per_user, now)) {
 		l->stats.capped_user++;
-		mr_learn_say(out, MR_LEARN_NONE, "this user holds permits at %u addresses already",
-			     o->addresses_per_user);
+		mr_learn_say(out, MR_LEARN_NONE, "this user holds permits at ",
+			     mr_learn_number(o->addresses_per_user, cap), " addresses already");
 		return false;
 	}
 	if (!room_for(c->of_address, c->user, o->users_per_address, now)) {
 		l->stats.capped_address++;
-		mr_learn_say(out, MR_LEARN_NONE, "%u users share this address already",
-			     o->users_per_address);
+		mr_learn_say(out, MR_LEARN_NONE, mr_learn_number(o->users_per_address, cap),
+			     " users share this address already");
 		return false;
 	}
 	if (!room_for(c->of_prefix, c->addr, o->per_prefix, now)) {
 		l->stats.capped_prefix++;
-		mr_learn_say(out, MR_LEARN_NONE, "%u permits in this network already",
-			     o->per_prefix);
+		mr_learn_say(out, MR_LEARN_NONE, mr_learn_number(o->per_prefix, cap),
+			     " permits in this network already");
 		return false;
 	}
 	return true;
@@ -400,8 +420,8 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
 	uint64_t expires = at + o->ttl_us * MR_NS_PER_US, user = mr_learn_user(l, e->user);
+	char span[MR_LEARN_NUMBER], minutes[MR_LEARN_NUMBER];
 	struct circle c;
-	char span[24];
 	int r;
 
 	mr_learn_forgive(l, &e->addr, user);
@@ -427,11 +447,11 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 	}
 	l->stats.permits++;
 	if (now - at >= LATE_NS)
-		return mr_learn_say(out, MR_LEARN_PERMIT,
-				    "%s %llu minutes ago: permit for %s from then", e->what,
-				    (unsigned long long)((now - at) / LATE_NS),
-				    mr_learn_span(expires - at, span));
-	return mr_learn_say(out, MR_LEARN_PERMIT, "%s: permit for %s", e->what,
+		return mr_learn_say(out, MR_LEARN_PERMIT, e->what, " ",
+				    mr_learn_number((now - at) / LATE_NS, minutes),
+				    " minutes ago: permit for ", mr_learn_span(expires - at, span),
+				    " from then");
+	return mr_learn_say(out, MR_LEARN_PERMIT, e->what, ": permit for ",
 			    mr_learn_span(expires - at, span));
 }
 

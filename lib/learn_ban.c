@@ -180,10 +180,8 @@ static int write_ban(struct mr_learner *l, const struct mr_event *e, const struc
 	int r;
 
 	if (v.expires <= now)
-		return mr_learn_say(out, MR_LEARN_COUNT,
-				    "%s, often enough, but longer ago than a "
-				    "ban lasts",
-				    e->what);
+		return mr_learn_say(out, MR_LEARN_COUNT, e->what,
+				    ", often enough, but longer ago than a ban lasts");
 	r = mr_learn_add(l, MR_BAN, &e->addr, &v, now, out);
 	if (r < 0) {
 		mr_learn_say(out, MR_LEARN_NONE, "the ban could not be written");
@@ -222,11 +220,11 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 	struct mr_addr key = ban_key(l, &e->addr);
 	struct mr_learn_item *r;
 	struct mr_entry have;
-	char span[24];
+	char span[MR_LEARN_NUMBER], have_n[MR_LEARN_NUMBER], limit_n[MR_LEARN_NUMBER];
 	int err;
 
 	if (limit == 0)
-		return mr_learn_say(out, MR_LEARN_COUNT, "%s; never banned for that", e->what);
+		return mr_learn_say(out, MR_LEARN_COUNT, e->what, "; never banned for that");
 	if (mr_learn_find(l, MR_PERMIT, &e->addr, now, &have))
 		limit *= PERMIT_FACTOR;
 	if (limit > MARKS_MAX)
@@ -234,19 +232,20 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 	r = mr_learn_record(l, abuse ? MR_MEMORY_ABUSE : MR_MEMORY_FAILURES, key.b, 16, true);
 	mr_learn_table_keep(r, now + window + LATE_NS);
 	if (!slide(r, at, window))
-		return mr_learn_say(out, MR_LEARN_COUNT, "%s, but long before the others", e->what);
+		return mr_learn_say(out, MR_LEARN_COUNT, e->what, ", but long before the others");
 	for (uint32_t i = 0; i < fresh && r->marks < limit; i++)
 		if (mr_learn_marks_add(r, at, user) < 0)
 			return -ENOMEM;
 	if (r->marks < limit)
-		return mr_learn_say(out, MR_LEARN_COUNT, "%s, %u of %u", e->what, r->marks,
-				    (unsigned int)limit);
+		return mr_learn_say(out, MR_LEARN_COUNT, e->what, ", ",
+				    mr_learn_number(r->marks, have_n), " of ",
+				    mr_learn_number(limit, limit_n));
 	err = write_ban(l, e, &key, at, now, out);
 	if (err <= 0)
 		return err;
 	r->marks = 0;
-	return mr_learn_say(out, MR_LEARN_BAN, "%s, %u of %u: banned for %s", e->what,
-			    (unsigned int)limit, (unsigned int)limit,
+	return mr_learn_say(out, MR_LEARN_BAN, e->what, ", ", mr_learn_number(limit, limit_n),
+			    " of ", mr_learn_number(limit, limit_n), ": banned for ",
 			    mr_learn_span(out->expires + MR_LEARN_EPOCH - at, span));
 }
 

@@ -52,10 +52,16 @@ struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind,
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user);
 bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 		     struct mr_learn_result *out);
-int mr_learn_say(struct mr_learn_result *out, enum mr_learn_action action, const char *fmt, ...)
-	_printf_(3, 4);
-/* "90s", "30m", "2h" into buf: for reasons */
-const char *mr_learn_span(uint64_t ns, char buf[static 24]);
+/* Fills *out with the action and the reason, which is the strings that follow, in a row; 0.  No
+ * printf: one for each event of a log took longer than its decision. */
+#define mr_learn_say(out, action, ...) \
+	mr_learn_say_all((out), (action), (const char *const[]){ __VA_ARGS__, NULL })
+int mr_learn_say_all(struct mr_learn_result *out, enum mr_learn_action action,
+		     const char *const *part);
+/* Into buf, for reasons: "90s", "30m", "2h", and a plain number. */
+#define MR_LEARN_NUMBER 24 /* bytes */
+const char *mr_learn_span(uint64_t ns, char buf[static MR_LEARN_NUMBER]);
+const char *mr_learn_number(uint64_t v, char buf[static MR_LEARN_NUMBER]);
 
 /* The book, asked and written by the learner's clock: `find` returns a copy in *out. */
 bool mr_learn_find(const struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,

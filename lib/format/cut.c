@@ -48,25 +48,26 @@ bool mr_cut_number(struct mr_str *s, uint64_t *v)
 	return true;
 }
 
-static bool in_class(char c, unsigned int class)
-{
-	bool digit = c >= '0' && c <= '9';
-	bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-	if (class & MR_CLASS_WORD && (letter || digit || c == '-' || c == '_' || c == '.'))
-		return true;
-	if (class & MR_CLASS_BASE64 && (letter || digit || c == '+' || c == '/' || c == '='))
-		return true;
-	if (class & MR_CLASS_COLON && c == ':')
-		return true;
-	return class & MR_CLASS_HEX && (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
-}
+static const uint8_t classes[256] = {
+	['0' ... '9'] = MR_CLASS_WORD | MR_CLASS_BASE64 | MR_CLASS_HEX,
+	['A' ... 'F'] = MR_CLASS_WORD | MR_CLASS_BASE64 | MR_CLASS_HEX,
+	['G' ... 'Z'] = MR_CLASS_WORD | MR_CLASS_BASE64,
+	['a' ... 'f'] = MR_CLASS_WORD | MR_CLASS_BASE64 | MR_CLASS_HEX,
+	['g' ... 'z'] = MR_CLASS_WORD | MR_CLASS_BASE64,
+	['-'] = MR_CLASS_WORD,
+	['_'] = MR_CLASS_WORD,
+	[':'] = MR_CLASS_COLON,
+	['.'] = MR_CLASS_WORD,
+	['+'] = MR_CLASS_BASE64,
+	['/'] = MR_CLASS_BASE64,
+	['='] = MR_CLASS_BASE64,
+};
 
 bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run)
 {
 	size_t i = 0;
 
-	while (i < s->n && in_class(s->p[i], class))
+	while (i < s->n && classes[(unsigned char)s->p[i]] & class)
 		i++;
 	if (i == 0)
 		return false;

@@ -18,7 +18,6 @@
 #define SCOPE_BYTES  12
 
 struct slot {
-	uint64_t age; /* 0: free */
 	struct mr_addr addr;
 	uint64_t time_us;
 	uint8_t family;
@@ -28,10 +27,16 @@ struct slot {
 	char key[MR_JOIN_KEY];
 	char user[MR_JOIN_USER];
 };
+/* Most keys are asked for once and not found: the tags say so without a look at the slots. */
+struct set {
+	uint64_t age[MR_JOIN_WAYS]; /* 0: free */
+	uint32_t tag[MR_JOIN_WAYS]; /* of the key's hash */
+	struct slot slot[MR_JOIN_WAYS];
+};
 struct mr_join {
 	uint64_t clock;
 	size_t sets;
-	struct slot slot[];
+	struct set set[];
 };
 
 int mr_join_new(size_t sessions, struct mr_join **out)
@@ -39,9 +44,9 @@ int mr_join_new(size_t sessions, struct mr_join **out)
 	size_t sets = (sessions + MR_JOIN_WAYS - 1) / MR_JOIN_WAYS;
 	struct mr_join *j;
 
-	if (sets == 0 || sets > SIZE_MAX / MR_JOIN_WAYS / sizeof(struct slot) / 2)
+	if (sets == 0 || sets > SIZE_MAX / sizeof(struct set) / 2)
 		return -EINVAL;
-	j = calloc(1, sizeof(*j) + sets * MR_JOIN_WAYS * sizeof(struct slot));
+	j = calloc(1, sizeof(*j) + sets * sizeof(struct set));
 	if (!j)
 		return -ENOMEM;
 	j->sets = sets;
@@ -67,37 +72,57 @@ static uint64_t hash(const char *scope, struct mr_str key)
 	return h ^ h >> 32;
 }
 
-static bool same(const struct slot *s, const char *scope, struct mr_str key)
+static struct set *set_of(struct mr_join *j, const char *scope, struct mr_str key, uint32_t *tag)
 {
-	return s->age && s->key_len == key.n && memcmp(s->key, key.p, key.n) == 0 &&
-	       strcmp(s->scope, scope) == 0;
+	uint64_t h;
+
+	if (key.n == 0 || key.n > MR_JOIN_KEY || strlen(scope) >= SCOPE_BYTES)
+		return NULL;
+	h = hash(scope, key);
+	*tag = (uint32_t)(h >> 32);
+	return &j->set[h % j->sets];
 }
 
-static struct slot *find(struct mr_join *j, const char *scope, struct mr_str key)
+/* The slot's number in its set; MR_JOIN_WAYS: not there. */
+static size_t find(const struct set *set, uint32_t tag, const char *scope, struct mr_str key)
 {
-	struct slot *set = &j->slot[hash(scope, key) % j->sets * MR_JOIN_WAYS];
+	size_t i;
 
-	for (size_t i = 0; i < MR_JOIN_WAYS; i++)
-		if (same(&set[i], scope, key))
-			return &set[i];
-	return NULL;
+	for (i = 0; i < MR_JOIN_WAYS; i++) {
+		const struct slot *s = &set->slot[i];
+
+		if (set->age[i] && set->tag[i] == tag && s->key_len == key.n &&
+		    memcmp(s->key, key.p, key.n) == 0 && strcmp(s->scope, scope) == 0)
+			break;
+	}
+	return i;
+}
+
+static size_t oldest(const struct set *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i < MR_JOIN_WAYS; i++)
+		if (set->age[i] < set->age[n])
+			n = i;
+	return n;
 }
 
 int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v)
 {
-	struct slot *s, *set;
+	uint32_t tag;
+	struct set *set = set_of(j, scope, key, &tag);
+	struct slot *s;
+	size_t n;
 
-	if (key.n == 0 || key.n > MR_JOIN_KEY || strlen(scope) >= SCOPE_BYTES)
+	if (!set)
 		return -EINVAL;
-	s = find(j, scope, key);
-	if (!s) {
-		set = &j->slot[hash(scope, key) % j->sets * MR_JOIN_WAYS];
-		s = set;
-		for (size_t i = 1; i < MR_JOIN_WAYS; i++)
-			if (set[i].age < s->age)
-				s = &set[i];
-	}
-	s->age = ++j->clock;
+	n = find(set, tag, scope, key);
+	if (n == MR_JOIN_WAYS)
+		n = oldest(set);
+	set->age[n] = ++j->clock;
+	set->tag[n] = tag;
+	s = &set->slot[n];
 	s->addr = v->addr;
 	s->family = (uint8_t)v->family;
 	s->time_us = v->time_us;
@@ -112,10 +137,14 @@ int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const s
 
 bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out)
 {
-	struct slot *s = key.n && key.n <= MR_JOIN_KEY ? find(j, scope, key) : NULL;
+	uint32_t tag;
+	const struct set *set = set_of(j, scope, key, &tag);
+	size_t n = set ? find(set, tag, scope, key) : MR_JOIN_WAYS;
+	const struct slot *s;
 
-	if (!s)
+	if (n == MR_JOIN_WAYS)
 		return false;
+	s = &set->slot[n];
 	*out = (struct mr_joined){ .addr = s->addr,
 				   .family = s->family,
 				   .user = { s->user, s->user_len },
@@ -125,10 +154,12 @@ bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct
 
 void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key)
 {
-	struct slot *s = key.n && key.n <= MR_JOIN_KEY ? find(j, scope, key) : NULL;
+	uint32_t tag;
+	struct set *set = set_of(j, scope, key, &tag);
+	size_t n = set ? find(set, tag, scope, key) : MR_JOIN_WAYS;
 
-	if (s)
-		s->age = 0;
+	if (n < MR_JOIN_WAYS)
+		set->age[n] = 0;
 }
 
 #define PID_TEXT 12 /* bytes: ten digits and a NUL */

@@ -375,18 +375,42 @@ static void cut_facility(struct mr_str *s)
 		*s = t;
 }
 
-/* Behind a syslog stamp: "host program[pid]: message", "program: message" or just a message. */
+/* Up to the next blank, if no '[' or ':' comes first and no '[' follows: no program, whatever comes
+ * then. */
+static bool cut_plain_word(struct mr_str *s)
+{
+	const char *p = s->p, *end = p + s->n;
+
+	while (p < end && *p != ' ' && *p != '[' && *p != ':')
+		p++;
+	if (p == s->p || p == end || *p != ' ' || (end - p > 1 && p[1] == '['))
+		return false;
+	*s = (struct mr_str){ p + 1, (size_t)(end - p - 1) };
+	return true;
+}
+
+/*
+ * Behind a syslog stamp: "host program[pid]: message", "program: message" or just a message.
+ *
+ * Nearly all lines are "host program[pid]: message", and that is read without a second look: a word
+ * that ends in ": " is no facility.
+ */
 static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 {
-	struct mr_str t = *s, host, id;
+	struct mr_str t = *s, u, host, id;
+	bool plain = cut_plain_word(&t);
 
-	if (cut_program(s, l))
+	if (!plain && (cut_program(s, l) || !cut_token(&t, &host)))
 		return;
-	if (!cut_token(&t, &host))
-		return;
-	cut_facility(&t);
-	if (!cut_program(&t, l))
-		return;
+	u = t;
+	if (cut_program(&u, l) && u.p[-1] == ' ' && l->program.p[l->program.n] != ' ') {
+		t = u;
+	} else {
+		l->program.n = l->pid = 0;
+		cut_facility(&t);
+		if (!cut_program(&t, l))
+			return;
+	}
 	*s = t;
 	/* Solaris: "host program[pid]: [ID 702911 mail.info] message" */
 	if (MR_CUT(&t, "[ID ") && mr_cut_to(&t, ']', &id) && MR_CUT(&t, " "))
