@@ -241,7 +241,7 @@ static int network_word(struct postfix *p, struct mr_text word, unsigned int dep
 {
 	struct mr_text none = { NULL, 0 }, whole = word;
 	struct mr_import_rule rule = { .action = MR_IMPORT_ALLOW, .noauth = true };
-	char type[TYPE_MAX], text[64];
+	char type[TYPE_MAX], text[MR_IMPORT_BRACKETS];
 	_free_ char *path = NULL;
 	bool not = *word.p == '!', cut;
 
@@ -255,15 +255,7 @@ static int network_word(struct postfix *p, struct mr_text word, unsigned int dep
 	}
 	if (*word.p == '/')
 		return network_file(p, &word, depth);
-	if (*word.p == '[' && word.n < sizeof(text)) { /* [2001:db8::]/32 */
-		size_t n = 0;
-
-		for (size_t k = 0; k < word.n; k++)
-			if (word.p[k] != '[' && word.p[k] != ']')
-				text[n++] = word.p[k];
-		text[n] = '\0';
-		word = mr_text_of(text);
-	}
+	word = mr_import_unbracket(word, text);
 	if (mr_import_prefix(&word, &none, &rule.prefix, &cut) == 0) {
 		if (!cut)
 			return mr_import_add(p->i, &p->networks, &rule);

@@ -32,6 +32,25 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 		    struct mr_import_rules *rules);
 int mr_import_add(struct mr_import *i, struct mr_import_rules *rules,
 		  const struct mr_import_rule *rule);
+/* What stands behind a key becomes rule->action and noauth; false: nothing here does, told. */
+bool mr_import_action(struct mr_import *i, const struct mr_text *line, const struct mr_text *value,
+		      enum mr_import_use use, struct mr_import_rule *rule);
+/* [2001:db8::]/32 without its brackets, in buf. */
+#define MR_IMPORT_BRACKETS 64
+struct mr_text mr_import_unbracket(struct mr_text word, char buf[static MR_IMPORT_BRACKETS]);
+
+/* A cidr table, line by line. */
+#define MR_IMPORT_NESTED 32 /* if within if; people write one or two */
+struct mr_import_condition {
+	struct mr_prefix prefix;
+	bool except;
+};
+struct mr_import_cidr {
+	struct mr_import_condition condition[MR_IMPORT_NESTED];
+	unsigned int nested;
+};
+int mr_import_cidr_line(struct mr_import_cidr *c, struct mr_import *i, const struct mr_text *line,
+			enum mr_import_use use, struct mr_import_rules *rules);
 /* Prints the rules to out; runs of the same kind become sets called `set`-…, printed to sets. */
 void mr_import_rules_put(const struct mr_import_rules *rules, const char *set, FILE *sets,
 			 FILE *out);

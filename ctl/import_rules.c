@@ -14,8 +14,8 @@ static void put_source(const struct mr_import_rule *r, FILE *out)
 
 	if (r->domain)
 		fprintf(out, "name %s", r->domain);
-	else
-		fputs(mr_import_source(&r->prefix, buf), out);
+	else /* 0.0.0.0/0 is every IPv4 address, to Postfix too */
+		fputs(mr_prefix_text(&r->prefix, buf), out);
 }
 
 static bool same_rule(const struct mr_import_rule *a, const struct mr_import_rule *b)

@@ -3,7 +3,7 @@
  * import_table.c - Postfix's lookup tables as text: cidr tables, and access tables that a hash was
  * made of.
  *
- * A cidr table is read from the top and the first match decides, as here.  A hash is asked for the
+ * A cidr table is read by import_cidr.c.  A hash is asked for the
  * most exact key first (the name, its parents, the address, shorter and shorter networks), so its
  * rules are sorted that way.  Called by import_postfix.c.
  */
@@ -127,8 +127,8 @@ static enum meaning meaning(struct mr_text value)
 	return MEANS_OTHER;
 }
 
-static bool set_action(struct mr_import *i, const struct mr_text *line, const struct mr_text *value,
-		       enum mr_import_use use, struct mr_import_rule *rule)
+bool mr_import_action(struct mr_import *i, const struct mr_text *line, const struct mr_text *value,
+		      enum mr_import_use use, struct mr_import_rule *rule)
 {
 	rule->noauth = use == MR_IMPORT_NETWORKS;
 	rule->action = MR_IMPORT_ALLOW;
@@ -151,52 +151,6 @@ static bool set_action(struct mr_import *i, const struct mr_text *line, const st
 	}
 	mr_import_left(i, line, "this action stays with Postfix");
 	return false;
-}
-
-/* --- cidr ------------------------------------------------------------------------------------- */
-
-static int cidr_line(struct mr_import *i, const struct mr_text *line, enum mr_import_use use,
-		     unsigned int *nested, struct mr_import_rules *rules)
-{
-	struct mr_text rest = *line, key, none = { NULL, 0 };
-	struct mr_import_rule rule = { 0 };
-	bool cut;
-
-	mr_import_word(&rest, BLANKS, &key);
-	while (rest.n && strchr(BLANKS, *rest.p))
-		rest.p++, rest.n--;
-	if (mr_text_is(&key, "if") || mr_text_is(&key, "endif")) {
-		if (mr_text_is(&key, "endif") && *nested == 0)
-			mr_import_error(i, "endif without if");
-		else
-			*nested += mr_text_is(&key, "if") ? 1 : -1u;
-		mr_import_left(i, line, "if … endif");
-		return 0;
-	}
-	if (*nested || *key.p == '!') {
-		mr_import_left(i, line, *nested ? "within if … endif" : "everybody but a network");
-		return 0;
-	}
-	if (*key.p == '[' && memchr(key.p, ']', key.n)) { /* [2001:db8::]/32 */
-		static const char hint[] = "an address in [] is not read here: leave them out";
-
-		mr_import_left(i, line, "%s", hint);
-		return 0;
-	}
-	if (mr_import_prefix(&key, &none, &rule.prefix, &cut) < 0) {
-		mr_import_error(i, "a network was expected, not \"%.*s\"",
-				(int)(key.n < KEY_SHOWN ? key.n : KEY_SHOWN), key.p);
-		return 0;
-	}
-	if (cut) {
-		mr_import_left(i, line, "bits behind the prefix: Postfix does not read it either");
-		return 0;
-	}
-	if (!rest.n && use != MR_IMPORT_NETWORKS) {
-		mr_import_error(i, "no action behind the network");
-		return 0;
-	}
-	return set_action(i, line, &rest, use, &rule) ? mr_import_add(i, rules, &rule) : 0;
 }
 
 /* --- hash ------------------------------------------------------------------------------------- */
@@ -290,7 +244,7 @@ static int hash_line(struct mr_import *i, const struct mr_text *line, enum mr_im
 		rule.domain = domain;
 		rule.depth = 1000 + n; /* before every address */
 	}
-	return set_action(i, line, &rest, use, &rule) ? mr_import_add(i, rules, &rule) : 0;
+	return mr_import_action(i, line, &rest, use, &rule) ? mr_import_add(i, rules, &rule) : 0;
 }
 
 static int by_depth(const void *a, const void *b)
@@ -323,13 +277,21 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 	struct mr_text line, name = mr_text_of(path);
 	_free_ char *data = NULL, *buf = NULL;
 	const char *at, *was = i->path;
-	unsigned int was_line = i->line, nested = 0;
+	unsigned int was_line = i->line;
+	struct mr_import_cidr cidr = { .nested = 0 };
 	size_t len, first = rules->n;
 	bool hash = hashed(type);
 	int r = 0;
 
 	if ((!hash && strcmp(type, "cidr") != 0) || (!hash && use == MR_IMPORT_SENDERS)) {
-		mr_import_left(i, &name, "a table of type %s", type);
+		bool pattern = strcmp(type, "pcre") == 0 || strcmp(type, "regexp") == 0;
+
+		mr_import_left(
+			i, &name,
+			pattern ? "a table of type %s: its patterns fit texts, and rules here "
+				  "are about networks and whole names"
+				: "a table of type %s",
+			type);
 		return 0;
 	}
 	if (was_line && access(path, R_OK) < 0) { /* named by main.cf: it may be elsewhere */
@@ -341,11 +303,11 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 	at = data;
 	while ((r = mr_import_logical(i, &at, data + len, &buf, &line)) > 0) {
 		r = hash ? hash_line(i, &line, use, rules)
-			 : cidr_line(i, &line, use, &nested, rules);
+			 : mr_import_cidr_line(&cidr, i, &line, use, rules);
 		if (r < 0)
 			break;
 	}
-	if (nested)
+	if (cidr.nested)
 		mr_import_error(i, "if without endif");
 	if (hash && rules->n > first)
 		qsort(rules->v + first, rules->n - first, sizeof(*rules->v), by_depth);
