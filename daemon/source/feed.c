@@ -38,7 +38,9 @@ static int on_retry(sd_event_source *s _unused_, uint64_t usec _unused_, void *u
 
 	f->retry = sd_event_source_disable_unref(f->retry);
 	f->retry_at = 0;
-	if (!f->opened)
+	if (f->opened)
+		mr_feed_wake(f);
+	else
 		try_open(f);
 	return 0;
 }
@@ -58,11 +60,15 @@ static void change(struct mr_feed *f, enum mr_feed_state state, const char *erro
 
 void mr_feed_set_state(struct mr_feed *f, enum mr_feed_state state)
 {
+	f->retry = sd_event_source_disable_unref(f->retry);
+	f->retry_at = 0;
 	change(f, state, NULL);
 }
 
 void mr_feed_wait(struct mr_feed *f, const char *text)
 {
+	f->retry = sd_event_source_disable_unref(f->retry);
+	f->retry_at = 0;
 	change(f, MR_FEED_WAITING, text);
 }
 
@@ -73,6 +79,24 @@ void mr_feed_note(struct mr_feed *f, const char *text)
 	free(f->note);
 	f->note = text ? strdup(text) : NULL;
 	f->sink->changed(f->userdata);
+}
+
+static void arm_retry(struct mr_feed *f)
+{
+	f->backoff_us = !f->backoff_us			    ? RETRY_FIRST_US
+			: f->backoff_us < RETRY_LAST_US / 2 ? f->backoff_us * 2
+							    : RETRY_LAST_US;
+	f->retry = sd_event_source_disable_unref(f->retry);
+	f->retry_at = mr_boottime_ns() / 1000 + f->backoff_us;
+	sd_event_add_time(f->event, &f->retry, CLOCK_BOOTTIME, f->retry_at, RETRY_FIRST_US / 4,
+			  on_retry, f);
+}
+
+void mr_feed_stuck(struct mr_feed *f, const char *text)
+{
+	if (!f->retry)
+		arm_retry(f);
+	change(f, MR_FEED_FAILED, text);
 }
 
 void mr_feed_fail(struct mr_feed *f, const char *text)
@@ -88,13 +112,7 @@ void mr_feed_fail(struct mr_feed *f, const char *text)
 	}
 	f->ops->close(f);
 	f->opened = false;
-	f->backoff_us = !f->backoff_us			    ? RETRY_FIRST_US
-			: f->backoff_us < RETRY_LAST_US / 2 ? f->backoff_us * 2
-							    : RETRY_LAST_US;
-	f->retry = sd_event_source_disable_unref(f->retry);
-	f->retry_at = mr_boottime_ns() / 1000 + f->backoff_us;
-	sd_event_add_time(f->event, &f->retry, CLOCK_BOOTTIME, f->retry_at, RETRY_FIRST_US / 4,
-			  on_retry, f);
+	arm_retry(f);
 	change(f, MR_FEED_FAILED, text);
 }
 
@@ -123,7 +141,7 @@ bool mr_feed_turn(struct mr_feed *f, uint64_t deadline)
 	r = f->ops->step(f, deadline, &e);
 	if (r < 0)
 		mr_feed_fail(f, *e.text ? e.text : strerror(-r));
-	else
+	else if (f->state != MR_FEED_FAILED)
 		f->backoff_us = 0;
 	f->sink->turn(f->userdata);
 	return r > 0;

@@ -90,6 +90,8 @@ void mr_feed_start(struct mr_feed *f, sd_event *event, const struct mr_feed_sink
 void mr_feed_wake(struct mr_feed *f);
 /* One turn up to a deadline of the caller's (boot ns); false: nothing is left. */
 bool mr_feed_turn(struct mr_feed *f, uint64_t deadline);
+/* Has failed, but is open and hears when that may be over: a turn begins then, and by time. */
+void mr_feed_stuck(struct mr_feed *f, const char *text);
 /* Fails from outside a turn. */
 void mr_feed_fail(struct mr_feed *f, const char *text);
 void mr_feed_set_state(struct mr_feed *f, enum mr_feed_state state);

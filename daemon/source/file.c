@@ -12,6 +12,7 @@
 #include "watch.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 
 #define FILES_MAX \
@@ -28,6 +29,7 @@ struct file_feed {
 	size_t files;
 	bool began; /* what comes now is new, and read from its start */
 	bool look; /* the path may name something else */
+	bool stuck; /* it names nothing that can be read */
 };
 
 static struct file_feed *file_feed(struct mr_feed *f)
@@ -197,21 +199,41 @@ static void seek_first(struct file_feed *f, struct mr_logfile *l, const struct s
 
 /* --- the path --------------------------------------------------------------------------------- */
 
-static int missing(struct file_feed *f, int r, struct mr_error *e)
+static int stuck(struct file_feed *f, const char *fmt, ...) _printf_(2, 3);
+static int stuck(struct file_feed *f, const char *fmt, ...)
+{
+	char text[MR_ERROR_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	f->stuck = f->look = true; /* at the next wake-up, whatever it is for */
+	mr_feed_stuck(&f->feed, text);
+	return 0;
+}
+
+/* What comes under the path now is new. */
+static void nothing_there(struct file_feed *f)
+{
+	if (!f->began)
+		find_old(f, -1, NULL);
+	f->began = true;
+}
+
+static int missing(struct file_feed *f, int r)
 {
 	char text[MR_ERROR_BYTES];
 
 	if (r != -ENOENT && r != -ENOTDIR)
-		return mr_error(e, r, "%s: %s%s", f->path, strerror(-r),
-				r == -EACCES ? "; the daemon's user must be able to read it (often "
-					       "by the group adm)"
-					     : "");
+		return stuck(f, "%s: %s%s", f->path, strerror(-r),
+			     r == -EACCES ? "; the daemon's user must be able to read it (often by "
+					    "the group adm)"
+					  : "");
 	if (f->watch.blind)
-		return mr_error(e, r, "%s: %s, and its directory cannot be watched", f->path,
-				strerror(-r));
-	if (!f->began)
-		find_old(f, -1, NULL);
-	f->began = true;
+		return stuck(f, "%s: %s, and its directory cannot be watched", f->path,
+			     strerror(-r));
+	nothing_there(f);
 	if (!f->files) {
 		snprintf(text, sizeof(text), "%s: there is no such file yet", f->path);
 		mr_feed_wait(&f->feed, text);
@@ -257,21 +279,22 @@ static int look(struct file_feed *f, struct mr_error *e)
 	struct stat st = { 0 };
 	int fd, r;
 
-	f->look = false;
+	f->look = f->stuck = false;
 	mr_watch_path(&f->watch, f->path);
 	fd = mr_rotated_open(AT_FDCWD, f->path, &st);
 	/* with the current one open, what left its name since is one of the moved */
 	if (f->began)
 		find_moved(f);
 	if (fd < 0)
-		return missing(f, fd, e);
+		return missing(f, fd);
 	if (names_open(f, &st)) {
 		close(fd);
 		return 0;
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode)) {
 		close(fd);
-		return mr_error(e, -EINVAL, "%s is neither a file nor a FIFO", f->path);
+		nothing_there(f);
+		return stuck(f, "%s is neither a file nor a FIFO", f->path);
 	}
 	r = take(f, fd, &st);
 	return r < 0 ? mr_error(e, r, "%s: %s", f->path, strerror(-r)) : 0;
@@ -300,7 +323,7 @@ static int file_open(struct mr_feed *feed, struct mr_error *e)
 		r = sd_event_add_io(feed->event, &f->io, f->watch.fd, EPOLLIN, on_inotify, f);
 	if (r < 0)
 		return mr_error(e, r, "%s cannot be watched: %s", f->path, strerror(-r));
-	f->began = false;
+	f->began = f->stuck = false;
 	return look(f, e);
 }
 
@@ -340,7 +363,7 @@ static int file_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e
 		feed->skipped += f->file[i].lines.skipped;
 		f->file[i].lines.skipped = 0;
 	}
-	if (f->files)
+	if (f->files && !f->stuck)
 		mr_feed_set_state(feed,
 				  r && catches_up(f) ? MR_FEED_CATCHING_UP : MR_FEED_FOLLOWING);
 	return r;
@@ -361,7 +384,11 @@ static void file_close(struct mr_feed *feed)
 static json_t *file_position(struct mr_feed *feed)
 {
 	struct file_feed *f = file_feed(feed);
-	json_t *list = json_array();
+	json_t *list;
+
+	if (!f->began)
+		return NULL; /* nothing was read: the place is where it was */
+	list = json_array();
 
 	for (size_t i = 0; i < f->files; i++) {
 		json_t *place = mr_logfile_place(&f->file[i]);

@@ -5,7 +5,8 @@
  */
 #include "_source.h"
 
-#define LONG "a line that is long enough to tell this file from others by its head alone ......\n"
+#define NOBODY 65534
+#define LONG   "a line that is long enough to tell this file from others by its head alone ......\n"
 
 /* --- rotation --------------------------------------------------------------------------------- */
 
@@ -179,14 +180,24 @@ static void test_directory(void **state)
 	begin(w, NULL);
 	assert_int_equal(w->feed->state, MR_FEED_FAILED);
 	assert_true(w->feed->retry_at != 0);
+	assert_non_null(strstr(w->feed->error, "neither a file nor a FIFO"));
+	/* heard, not waited for; nothing was there before */
 	rmdir(w->log);
 	append(w->log, "first\n");
-	expect(w, ""); /* seen for the first time: its end */
-	append(w->log, "second\n");
-	while (w->feed->state == MR_FEED_FAILED)
-		run(w, WAIT_US);
+	expect(w, "first\n");
+	assert_int_equal(w->feed->state, MR_FEED_FOLLOWING);
+	assert_true(w->feed->retry_at == 0);
+	/* what is open already is read on meanwhile */
+	rename(w->log, w->old);
+	mkdir(w->log, 0700);
+	append(w->old, "second\n");
+	expect(w, "second\n");
+	assert_int_equal(w->feed->state, MR_FEED_FAILED);
+	rmdir(w->log);
 	append(w->log, "third\n");
-	expect(w, "third\n");
+	append(w->old, "fourth\n");
+	expect(w, "fourth\nthird\n");
+	assert_int_equal(w->feed->state, MR_FEED_FOLLOWING);
 }
 
 static void test_fifo(void **state)
@@ -249,6 +260,35 @@ static void test_goes_on(void **state)
 	append(w->log, "lf\nnext\n");
 	begin(w, saved);
 	expect(w, "half\nnext\n");
+}
+
+/* A place is kept while the log cannot be read. */
+static void test_unreadable_meanwhile(void **state)
+{
+	struct world *w = *state;
+	json_t *saved;
+
+	append(w->log, LONG);
+	begin(w, NULL);
+	append(w->log, "1\n");
+	expect(w, "1\n");
+	saved = leave(w);
+	append(w->log, "2\n");
+	chmod(w->log, 0);
+	if (geteuid() == 0) { /* who may read everything */
+		assert_int_equal(chown(w->dir, NOBODY, -1), 0);
+		assert_int_equal(chown(w->log, NOBODY, -1), 0);
+		assert_int_equal(seteuid(NOBODY), 0);
+	}
+	begin(w, saved);
+	assert_int_equal(w->feed->state, MR_FEED_FAILED);
+	saved = leave(w);
+	begin(w, saved);
+	assert_int_equal(w->feed->state, MR_FEED_FAILED);
+	assert_non_null(strstr(w->feed->error, "Permission denied"));
+	chmod(w->log, 0644);
+	expect(w, "2\n");
+	assert_int_equal(seteuid(getuid()), 0);
 }
 
 static void test_rotated_meanwhile(void **state)
@@ -380,6 +420,7 @@ int main(void)
 		TEST(test_fifo),
 		TEST(test_since_rotated),
 		TEST(test_goes_on),
+		TEST(test_unreadable_meanwhile),
 		TEST(test_rotated_meanwhile),
 		TEST(test_rotated_often_meanwhile),
 		TEST(test_copied_meanwhile),
