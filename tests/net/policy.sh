@@ -141,7 +141,7 @@ is "good requests before the bad one are answered" 'action=OK' \
 
 # --- a login that stands in the log, and that nobody has read when the question comes
 logged_in() {
-	printf '%s pop3-login: Info: Login: user=<anna>, method=PLAIN, rip=%s, lip=10.77.0.1, mpid=7, session=<AAAAAAAAAAAA>\n' \
+	printf '%s pop3-login: Info: Login: user=<anna>, method=PLAIN, rip=%s, lip=10.77.0.1, mpid=7, session=<WaH9gM9gdrfAAAIK>\n' \
 		"$(date '+%b %d %T')" "$1" >>"$DIR/dovecot.log"
 }
 caught_up() { field .answers.caught_up status; }
