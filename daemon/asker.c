@@ -6,14 +6,20 @@
  * the store of accounts is asked about one request, those behind it stay where they are: what was
  * read is kept, and nothing more is read.  What is no request ends the conversation without an
  * answer, and so do a request that does not get finished and answers that nobody takes: Postfix
- * then does what its default_action says.  Called by the event loop on the main thread.
+ * then does what its default_action says.
+ *
+ * All connections stand in an epoll descriptor of their own, which the event loop watches: a turn
+ * of the loop serves many of them, and those that are ready are not counted anew for each.  Called
+ * by the event loop on the main thread.
  */
 #include "policyd.h"
 
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #define READ_BYTES 16384 /* of one connection at a time: two dozen requests, then the others */
+#define READY_MAX  16 /* connections in one turn of the loop, then what else it has */
 #define UNDONE_NS  10000000000ull /* for the rest of a request, or for taking an answer */
 #define IDLE_NS	   1000000000000ull /* Postfix lets go after 300 s, at latest after 1000 s */
 #define SWEEP_US   1000000 /* between two looks at who is late */
@@ -23,7 +29,7 @@ struct mr_asker {
 	struct mr_asker *next, **self;
 	enum mr_listen_kind kind;
 	int fd;
-	sd_event_source *io;
+	uint32_t events; /* waited for */
 	union {
 		struct mr_policy_parser policy;
 		struct mr_socketmap_parser socketmap;
@@ -45,10 +51,9 @@ static void asker_free(struct mr_asker *a)
 		a->next->self = a->self;
 	a->d->askers--;
 	a->d->full_told = false;
-	sd_event_source_disable_unref(a->io);
 	if (a->waiting)
 		mr_accounts_cancel(a->d->m, a);
-	close(a->fd);
+	close(a->fd); /* nobody else has it: this takes it from the epoll descriptor too */
 	if (a->kind == MR_LISTEN_POLICY)
 		mr_policy_parser_clear(&a->parser.policy);
 	else
@@ -193,15 +198,27 @@ static int asker_read(struct mr_asker *a)
 	return asker_eat(a, data, (size_t)n);
 }
 
+static int asker_watch(struct mr_asker *a, int op, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = a };
+
+	if (op == EPOLL_CTL_MOD && events == a->events)
+		return 0;
+	if (epoll_ctl(a->d->epoll, op, a->fd, &ev) < 0)
+		return -errno;
+	a->events = events;
+	return 0;
+}
+
 /* Who does not take answers is not read from, and neither is who waits for one. */
 static void asker_go_on(struct mr_asker *a)
 {
 	int r = asker_send(a);
 
+	if (r >= 0)
+		r = asker_watch(a, EPOLL_CTL_MOD, r ? EPOLLOUT : a->waiting ? 0 : EPOLLIN);
 	if (r < 0)
 		asker_free(a);
-	else
-		sd_event_source_set_io_events(a->io, r ? EPOLLOUT : a->waiting ? 0 : EPOLLIN);
 }
 
 static void on_account(void *userdata, bool refuses)
@@ -219,19 +236,27 @@ static void on_account(void *userdata, bool refuses)
 		asker_go_on(a);
 }
 
-static int asker_ready(sd_event_source *s _unused_, int fd _unused_, uint32_t events,
-		       void *userdata)
+static void asker_ready(struct mr_asker *a, uint32_t events)
 {
-	struct mr_asker *a = userdata;
-
 	if (a->waiting && events & (EPOLLHUP | EPOLLERR)) {
 		asker_free(a); /* he left: nobody is there to be told */
-		return 0;
+		return;
 	}
 	if (!a->waiting && a->out_len == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
 	    asker_read(a) < 0)
-		return 0;
+		return;
 	asker_go_on(a);
+}
+
+/* What one asker does frees no other: the pointers hold to the end. */
+static int on_ready(sd_event_source *s _unused_, int fd, uint32_t events _unused_,
+		    void *userdata _unused_)
+{
+	struct epoll_event ev[READY_MAX];
+	int n = epoll_wait(fd, ev, READY_MAX, 0);
+
+	for (int i = 0; i < n; i++)
+		asker_ready(ev[i].data.ptr, ev[i].events);
 	return 0;
 }
 
@@ -278,21 +303,33 @@ static bool room(struct mr_policyd *d)
 	return false;
 }
 
-void mr_asker_new(struct mr_policyd *d, const struct mr_listener *l, int fd)
+/* What all connections share; made for the first. */
+static int make_ready(struct mr_policyd *d)
 {
-	struct mr_asker *a = room(d) ? calloc(1, sizeof(*a)) : NULL;
 	int r = 0;
 
 	if (!d->sweep)
 		r = sd_event_add_time_relative(d->m->event, &d->sweep, CLOCK_BOOTTIME, SWEEP_US,
 					       SWEEP_US / 4, on_sweep, d);
-	if (!a || r < 0) {
-		free(a);
+	if (r < 0 || d->ready)
+		return r;
+	if (d->epoll < 0)
+		d->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (d->epoll < 0)
+		return -errno;
+	return sd_event_add_io(d->m->event, &d->ready, d->epoll, EPOLLIN, on_ready, d);
+}
+
+void mr_asker_new(struct mr_policyd *d, const struct mr_listener *l, int fd)
+{
+	struct mr_asker *a = room(d) && make_ready(d) >= 0 ? calloc(1, sizeof(*a)) : NULL;
+
+	if (!a) {
 		close(fd);
 		return;
 	}
 	*a = (struct mr_asker){ .d = d, .kind = l->kind, .fd = fd, .last = mr_boottime_ns() };
-	if (sd_event_add_io(d->m->event, &a->io, fd, EPOLLIN, asker_ready, a) < 0) {
+	if (asker_watch(a, EPOLL_CTL_ADD, EPOLLIN) < 0) {
 		free(a);
 		close(fd);
 		return;
@@ -311,4 +348,7 @@ void mr_askers_close(struct mr_policyd *d)
 	while (d->asker)
 		asker_free(d->asker);
 	d->sweep = sd_event_source_disable_unref(d->sweep);
+	d->ready = sd_event_source_disable_unref(d->ready);
+	mr_closep(&d->epoll);
+	d->epoll = -EBADF;
 }

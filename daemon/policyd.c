@@ -332,6 +332,7 @@ int mr_policyd_start(struct mr_manager *m)
 	if (!d)
 		return -ENOMEM;
 	d->m = m;
+	d->epoll = -EBADF;
 	m->policyd = d;
 	r = sd_event_add_time_relative(m->event, &d->retry, CLOCK_BOOTTIME, RETRY_US, 0, on_retry,
 				       d);

@@ -53,7 +53,8 @@ struct mr_policyd {
 	struct mr_manager *m;
 	struct mr_listener **listener;
 	size_t listeners, allocated;
-	sd_event_source *retry, *sweep;
+	sd_event_source *retry, *sweep, *ready;
+	int epoll; /* where those who ask stand; -EBADF: nobody asked yet */
 	struct mr_asker *asker; /* all of them, a list */
 	size_t askers;
 	bool full_told;
