@@ -112,7 +112,7 @@ static const char *reason(const struct mr_wording *w, struct mr_str s,
 	if (ambiguous(w, s, r))
 		return "it can be read in two ways, with two addresses: one of them is a text "
 		       "that a client chose";
-	if (mr_str_is(method, "ANONYMOUS") || mr_str_is(user, "anonymous"))
+	if (mr_str_is(method, "ANONYMOUS") || MR_CUT(&user, "anonymous"))
 		return "an anonymous login says nothing of who has come";
 	if (mr_str_is(method, "XCLIENT"))
 		return "another host says so (XCLIENT): nobody has logged in here";
@@ -122,13 +122,16 @@ static const char *reason(const struct mr_wording *w, struct mr_str s,
 	if (strstr(w->text, "{user}") && user.n == 0)
 		return "it names no user";
 	if (!addr.n)
-		return "no line before it told the address of this session (lines that belong "
-		       "together are explained in one go, in their order)";
+		return "no line before it told the address of this session, or the session has "
+		       "ended (lines that belong together are explained in one go, in their order)";
 	if (dovecot && end_of(addr) == end_of(s))
 		return "it ends with the address, which may have been cut: 192.0.2.1 of 192.0.2.10";
-	if (dovecot && session.n)
-		return "its session id was made for another address, or is none: Dovecot did not "
-		       "write this line so";
+	if (dovecot && session.n && strspn(session.p, "A") >= session.n)
+		return "its session id holds nothing: Dovecot makes no such one";
+	if (strcmp(w->format, "nginx") == 0)
+		return "it may be part of a login name with line feeds, that began in a line "
+		       "before "
+		       "it";
 	return "a part of it is not as this server writes it: it could be a text that the client "
 	       "chose; or an earlier line told of the same attempt";
 }

@@ -34,7 +34,8 @@ enum class {
 	WORD, /* MR_CLASS_WORD */
 	TOKEN, /* no blank */
 	NUMBER,
-	ID, /* base64, or a word */
+	VALUE, /* a word, with colons */
+	ID, /* base64, or a value */
 	CIPHER, /* any bytes that begin no field; none too */
 };
 static const struct variable {
@@ -48,6 +49,7 @@ static const struct variable {
 	{ "port", NUMBER, "a port" },	     { "pid", NUMBER, "a process id" },
 	{ "number", NUMBER, "a number" },    { "word", WORD, "a word" },
 	{ "password", TOKEN, "a password" }, { "token", TOKEN, "a word" },
+	{ "given", ANYTHING, "a password" }, { "value", VALUE, "a value" },
 	{ "text", ANYTHING, "any text" },    { "tls", CIPHER, "words of the TLS library" },
 };
 /* of a stated format (template.h) */
@@ -229,7 +231,9 @@ static bool of_class(char c, enum class class)
 	if (class == WORD)
 		return word && (unsigned char)c < 0x80;
 	if (class == ID)
-		return word || c == '+' || c == '/' || c == '=';
+		return word || c == '+' || c == '/' || c == '=' || c == ':';
+	if (class == VALUE)
+		return word || c == ':';
 	if (class == NUMBER)
 		return c >= '0' && c <= '9';
 	if (class == CIPHER)
@@ -280,6 +284,14 @@ static size_t bad_part(struct mr_str s, size_t at, bool blanks)
 	return n;
 }
 
+/* What it costs to have a byte in free text. */
+static unsigned int stretch(char c, enum class class)
+{
+	if (class == CIPHER)
+		return 0;
+	return of_class(c, WORD) || (unsigned char)c >= 0x80 ? 1 : STRETCH;
+}
+
 static void step_part(struct layout *l, size_t node, size_t at)
 {
 	const struct variable *v = l->p->node[node].variable;
@@ -293,14 +305,15 @@ static void step_part(struct layout *l, size_t node, size_t at)
 	} else if (v->class == ANYTHING || v->class == CIPHER) {
 		step(l, node, at, node + 1, at, 0, false);
 		if (n && of_class(*p, v->class))
-			step(l, node, at, node, at + 1,
-			     of_class(*p, WORD) || (unsigned char)*p >= 0x80 ? 1 : STRETCH, false);
+			step(l, node, at, node, at + 1, stretch(*p, v->class), false);
 		return;
 	} else if (v->class == ADDRESS) {
 		step_address(l, node, at);
 	} else {
+		/* the longest, as the parsers do; a token may be followed by any mark */
 		for (size_t i = 0; i < n && of_class(p[i], v->class); i++)
-			step(l, node, at, node + 1, at + i + 1, 0, false);
+			if (v->class == TOKEN || i + 1 == n || !of_class(p[i + 1], v->class))
+				step(l, node, at, node + 1, at + i + 1, 0, false);
 	}
 	for (int blanks = 0; blanks < 2; blanks++) {
 		n = bad_part(l->s, at, blanks);

@@ -23,19 +23,31 @@ static const char FORWARDED[] =
 /* --- Dovecot: behind "dovecot: ", or with the program in its own log */
 #define D_LOGIN	 "{imap|pop3|submission|managesieve}-login{?[{pid}]}: {?Info: }"
 #define D_METHOD "{?,{? }method={?{method}}}"
-#define D_TAIL \
-	D_METHOD ",{? }rip={address}{?,{? }lip={local}}{?,{? }mpid={pid}}" \
-		 "{?,{? }{TLS|secured}{tls}}{?,{? }session=<{?{session}}>}"
+#define D_FIELD	 "{?,{? }{word}={value}}"
+#define D_FIELDS \
+	"rip={address}" D_FIELD "{?,{? }lip={local}}" D_FIELD "{?,{? }mpid={pid}}" D_FIELD D_FIELD \
+	"{?,{? }{TLS|secured}{tls}}{?,{? }session=<{?{session}}>}"
+#define D_TAIL D_METHOD ",{? }" D_FIELDS
 #define D_END \
 	"{Disconnected|Aborted login|Login aborted|Client has quit the connection|" \
-	"Remote closed connection}"
-#define D_AUTH \
-	"{auth|auth-worker}{?({text})}: {?Info: }" \
-	"{?conn unix:auth-worker (pid={number},uid={number}): auth-worker<{number}>: }"
+	"Remote closed connection|Connection closed|Inactivity|Logged out|Too many }"
+#define D_OVER \
+	"Disconnected|Logged out|Connection closed|Connection reset|Too many |" \
+	"Server shutting down|Inactivity"
+#define D_FAILED \
+	D_LOGIN D_END \
+		"{text} (auth failed, {number} attempts{? in {number} secs}){? (auth_failed)}: "
+#define D_AUTH "{?dovecot-}{auth|auth-worker}"
+#define D_DRIVER \
+	D_AUTH "{?({pid})|(default)}: {?Info: }" \
+	       "{?conn unix:auth-worker (pid={number},uid={number}): auth-worker<{number}>: " \
+	       "}{word}"
 #define D_REFUSED \
-	"{Password mismatch|unknown user|invalid credentials|" \
-	"pam_authenticate() failed: {Authentication failure{? (password mismatch?)}|" \
-	"User not known to the underlying authentication module}}"
+	"{{P|p}assword mismatch|{U|u}nknown user|{I|i}nvalid credentials|" \
+	"Login failed (status=1)|pam_authenticate() failed: {Permission denied|" \
+	"Authentication failure{? (password mismatch?)}|" \
+	"User not known to the underlying authentication module}}" \
+	"{? (given password: {given})| (SHA1 of given password: {given})}"
 
 /* --- Postfix */
 #define P_CLIENT "{host}[{address}]{?:{port}}"
@@ -59,6 +71,10 @@ static const char FORWARDED[] =
 		CO_FIELD CO_FIELD CO_FIELD CO_FIELD
 #define CO_ENDS "{LOGOUT|TIMEOUT|DISCONNECTED}"
 
+#define CO_ACCESS     "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT
+#define CO_NOBODY     "{?INFO: }" CO_ENDS ", ip=[{address}]{text}"
+#define CO_CONNECTION "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}"
+
 /* --- Sendmail */
 #define S_RELAY "{?{word}@}" HOST "{? (may be forged)}"
 
@@ -68,6 +84,12 @@ static const char FORWARDED[] =
 	"{number}#{number}: *{number} client "
 #define N_CLIENT "client: {address}{? using {starttls|SSL}}, server: {text}:{port}"
 
+/* --- the University of Washington's */
+#define U_LOGIN "Login|Authenticated|Auth|APOP"
+#define U_END \
+	"Logout|Autologout|Killed|Hangup|Killed (lost mailbox lock)|Terminated|" \
+	"{text} while reading {line|char|literal}"
+
 /* --- Perdition */
 #define PE_END	 "{{address}{?:{port}}|[{address}]{?:{port}}}"
 #define PE_OTHER "{{local}{?:{port}}|[{local}]{?:{port}}}"
@@ -75,277 +97,188 @@ static const char FORWARDED[] =
 	"Auth: {? }" PE_END "->" PE_OTHER " {?{text} }" \
 	"{authentication_id|user}=\"{user}\" server=\"{text}\" {?{text} }"
 
-/* clang-format off: a table */
+/* clang-format off */
 const struct mr_wording mr_wordings[] = {
 	{ "dovecot", NULL, D_LOGIN "{Login|Logged in}: user=<{user}>" D_TAIL, NULL, false },
-	{ "dovecot", NULL,
-	  D_LOGIN D_END "{text} (auth failed, {number} attempts{? in {number} secs})"
-			"{? (auth_failed)}: user=<{user}>" D_TAIL,
-	  NULL, false },
-	{ "dovecot", NULL,
-	  D_LOGIN D_END "{text} ({no auth attempts|client didn't finish SASL auth|"
-			"disconnected before|disconnected while|cert required|tried to "
-			"use}{text}): user=<{user}>" D_TAIL,
-	  NO_LOGIN, false },
-	{ "dovecot", NULL,
-	  D_LOGIN "proxy({user}{?,{text}:{port}}): {started|Started} proxying to {text}: "
-		  "user=<{user}>" D_TAIL,
-	  NULL, false },
-	{ "dovecot", NULL,
-	  D_LOGIN "proxy({user}{?,{text}:{port}}): {disconnecting|Disconnected by} {text}: "
-		  "user=<{user}>" D_TAIL,
-	  NULL, false },
-	{ "dovecot", NULL,
-	  "{imap|pop3|submission|managesieve}({text})<{pid}><{session}>: {?Info: }"
-	  "{Disconnected|Logged out|Connection closed}{text}",
-	  NULL, false },
-	{ "dovecot", NULL, D_AUTH "{word}({user},{address}{?,<{session}>}): " D_REFUSED, NULL,
-	  false },
-	{ "dovecot", NULL,
-	  D_AUTH "{word}({user},{address}{?,<{session}>}): " D_REFUSED " (given password: {text})",
-	  "a text of the client's ends it; the login process tells of the same attempt", false },
-	{ "dovecot", NULL, D_AUTH "{word}({word}{?,<{session}>}): " D_REFUSED, NO_ADDRESS, false },
-	{ "dovecot", NULL,
-	  "auth({user},{address}{?,sasl:{method}})<{?{session}}>: {?Info: }{?{word}: }" D_REFUSED,
-	  NULL, false },
-	{ "dovecot", NULL,
-	  "{auth|dovecot-auth}{?[{pid}]}: pam_unix(dovecot:auth): authentication failure; "
-	  "{text} ruser={user} rhost={address}{? {? }{?user={user}}}",
-	  NULL, false },
-
-	{ "postfix", "*/smtpd",
-	  "{word}: client=" P_CLIENT ", sasl_method={method}, sasl_username={user}"
-	  "{?, {text}}",
-	  NULL, false },
+	{ "dovecot", NULL, D_FAILED "user=<{user}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL, D_FAILED "{?method={method},{? }}" D_FIELDS, NULL, false },
+	{ "dovecot", NULL, D_LOGIN D_END "{text} ({no auth attempts|client didn't finish SASL "
+	  "auth|disconnected before|disconnected while|cert required|tried to use}{text}): "
+	  "user=<{user}>" D_TAIL, NO_LOGIN, false },
+	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {started|Started} "
+	  "proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {disconnecting|"
+	  "Disconnected by} {text}: user=<{user}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL, "{imap|pop3|submission|managesieve}({text}){?<{pid}>}<{session}>: "
+	  "{?Info: }{" D_OVER "}{text}", NULL, false },
+	{ "dovecot", NULL, D_DRIVER "({user},{address}{?,<{session}>|,sasl:{method}}): "
+	  D_REFUSED, NULL, false },
+	{ "dovecot", NULL, D_DRIVER "({word}{?,<{session}>}): " D_REFUSED, NO_ADDRESS, false },
+	{ "dovecot", NULL, D_AUTH "({user},{address}{?,<{session}>|,sasl:{method}}){?<{pid}>}"
+	  "<{?{session}}>: {?request [{number}]: }{?Info: }{?{word}: }" D_REFUSED, NULL, false },
+	{ "dovecot", NULL, D_AUTH "{?[{pid}]}: {word}(dovecot:auth): authentication "
+	  "failure;{text} ruser={user} rhost={address}{? {? }{?user={user}}}", NULL, false },
+	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT ", sasl_method={method}, "
+	  "sasl_username={user}{?, {text}}", NULL, false },
 	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT, NO_LOGIN, false },
 	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT ", sasl_sender={text}", NO_LOGIN,
 	  false },
-	{ "postfix", "*/smtpd",
-	  "warning: " P_CLIENT ": SASL {method} authentication failed{?: {text}}"
-	  "{?, sasl_username={user}}",
-	  NULL, false },
-	{ "postfix", "*/smtpd",
-	  "warning: " P_CLIENT ": SASL {method} authentication failed: "
-	  "{Connection lost to authentication server|Temporary authentication failure|"
-	  "Internal authentication error|internal error|Service unavailable|temporary failure|"
-	  "Authentication server}{text}",
-	  OUR_FAULT, false },
-	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication aborted{text}",
-	  "the client gave up by itself: no password was refused", false },
-	{ "postfix", "*/smtpd",
-	  "warning: {Connection rate|Connection concurrency|AUTH command rate|"
-	  "Message delivery request rate|Recipient address rate|New TLS session rate} limit "
-	  "exceeded: "
-	  "{number} from " P_CLIENT " for service {text}",
-	  NULL, false },
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication "
+	  "failed{?: {text}}{?, sasl_username={user}}", NULL, false },
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication failed: "
+	  "{Connection lost to authentication server|generic failure|no mechanism available|"
+	  "Temporary authentication failure|Internal authentication error|internal error|"
+	  "Service unavailable|temporary failure|Authentication server}{text}", OUR_FAULT,
+	  false },
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication "
+	  "aborted{text}", "the client gave up by itself: no password was refused", false },
+	{ "postfix", "*/smtpd", "warning: {Connection rate|Connection concurrency|AUTH "
+	  "command rate|Message delivery request rate|Recipient address rate|New TLS session "
+	  "rate} limit exceeded: {number} from " P_CLIENT " for service {text}", NULL, false },
 	{ "postfix", "*/smtpd", "warning: non-SMTP command from " P_CLIENT ": {text}", NULL,
 	  false },
-	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": request longer than {number}: {text}", NULL,
-	  false },
-	{ "postfix", "*/smtpd",
-	  "improper command pipelining after {word}{? ({text})} from " P_CLIENT "{?: {text}}", NULL,
-	  false },
-	{ "postfix", "*/smtpd", "too many errors after {word}{? ({text})} from " P_CLIENT, NULL,
-	  false },
-	{ "postfix", "*/smtpd", "bare <LF> received after {word}{? ({text})} from " P_CLIENT, NULL,
-	  false },
-	{ "postfix", "*/smtpd",
-	  "{connect|disconnect|{lost connection|timeout} after {text}} from " P_CLIENT "{? {text}}",
-	  NO_LOGIN, false },
-	{ "postfix", "*/postscreen",
-	  "{COMMAND PIPELINING|NON-SMTP COMMAND|BARE NEWLINE|COMMAND LENGTH LIMIT|"
-	  "COMMAND COUNT LIMIT} from [{address}]:{port} after {text}",
+	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": request longer than {number}: "
+	  "{text}", NULL, false },
+	{ "postfix", "*/smtpd", "improper command pipelining after {word}{? ({text})} from "
+	  P_CLIENT "{?:{text}}", NULL, false },
+	{ "postfix", "*/smtpd", "too many errors after {word}{? ({text})} from " P_CLIENT,
 	  NULL, false },
-	{ "postfix", "*/postscreen", "PREGREET {number} after {word} from [{address}]:{port}{text}",
+	{ "postfix", "*/smtpd", "bare <LF> received after {word}{? ({text})} from " P_CLIENT,
 	  NULL, false },
-	{ "postfix", "*/postscreen",
-	  "{CONNECT|DISCONNECT|HANGUP|PASS NEW|PASS OLD}{text} [{address}]:{port}"
-	  "{text}",
-	  NO_LOGIN, false },
-
-	{ "courier", "*imap*", "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT, NULL,
-	  false },
-	{ "courier", "*imap*", "{?INFO: }" CO_ENDS ", ip=[{address}]{text}", HAD_LOGGED_IN, false },
-	{ "courier", "*imap*", "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}", NO_LOGIN,
-	  false },
-	{ "courier", "*pop3*", "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT, NULL,
-	  false },
-	{ "courier", "*pop3*", "{?INFO: }" CO_ENDS ", ip=[{address}]{text}", HAD_LOGGED_IN, false },
-	{ "courier", "*pop3*", "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}", NO_LOGIN,
-	  false },
-	{ "courier", "*esmtpd*",
-	  "error,relay={address},{?port={port},}msg=\"535 Authentication failed.\",cmd: "
-	  "{AUTH {method} {password} {user}|{text}}",
+	{ "postfix", "*/smtpd", "{connect|disconnect|{lost connection|timeout} after {text}} "
+	  "from " P_CLIENT "{? {text}}", NO_LOGIN, false },
+	{ "postfix", "*/postscreen", "{COMMAND PIPELINING|NON-SMTP COMMAND|BARE NEWLINE|"
+	  "COMMAND LENGTH LIMIT|COMMAND COUNT LIMIT} from [{address}]:{port} after {text}",
 	  NULL, false },
-	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")", NULL,
-	  false },
-
-	{ "cyrus", NULL,
-	  "login: " HOST " {user} {method}{?+TLS} User logged in{? SESSIONID=<{session}>}", NULL,
-	  false },
+	{ "postfix", "*/postscreen", "PREGREET {number} after {word} from [{address}]:{port}"
+	  "{text}", NULL, false },
+	{ "postfix", "*/postscreen", "{CONNECT|DISCONNECT|HANGUP|PASS NEW|PASS OLD}{text} "
+	  "[{address}]:{port}{text}", NO_LOGIN, false },
+	{ "courier", "*imap*", CO_ACCESS, NULL, false },
+	{ "courier", "*imap*", CO_NOBODY, HAD_LOGGED_IN, false },
+	{ "courier", "*imap*", CO_CONNECTION, NO_LOGIN, false },
+	{ "courier", "*pop3*", CO_ACCESS, NULL, false },
+	{ "courier", "*pop3*", CO_NOBODY, HAD_LOGGED_IN, false },
+	{ "courier", "*pop3*", CO_CONNECTION, NO_LOGIN, false },
+	{ "courier", "couriertcpd", CO_ACCESS, NULL, false },
+	{ "courier", "couriertcpd", CO_NOBODY, HAD_LOGGED_IN, false },
+	{ "courier", "couriertcpd", CO_CONNECTION, NO_LOGIN, false },
+	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}msg=\"535 "
+	  "Authentication failed.\",cmd: {AUTH {method} {password} {user}|{text}}", NULL, false },
+	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")",
+	  NULL, false },
+	{ "cyrus", NULL, "login: " HOST " {user} {method}{?+TLS} User logged in{? "
+	  "SESSIONID=<{session}>}", NULL, false },
 	{ "cyrus", NULL, "badlogin: " HOST " {method} ({user}) {[|invalid}{text}", NULL, false },
 	{ "cyrus", NULL, "badlogin: " HOST " {method} {user} SASL({text}", NULL, false },
 	{ "cyrus", NULL, "badlogin: " HOST " {text}", NULL, false },
 	{ "cyrus", NULL, "badlogin: " HOST " {text}SASL({-1|-2}): {text}", OUR_FAULT, false },
-	{ "cyrus", NULL,
-	  "event=login.{good|bad} {?{text} }" C_HOST " {?{text} }" C_USER "{? {text}}", NULL,
+	{ "cyrus", NULL, "event=login.{good|bad} {?{text} }" C_HOST " {?{text} }" C_USER "{? "
+	  "{text}}", NULL, false },
+	{ "cyrus", NULL, "event=login.{good|bad} {?{text} }" C_USER " {?{text} }" C_HOST "{? "
+	  "{text}}", NULL, false },
+	{ "cyrus", NULL, "event=login.bad {text}error={\"SASL({-1|-2}): |generic failure|"
+	  "\"generic failure}{text}", OUR_FAULT, false },
+	{ "exim", NULL, E_HEAD "{word} <= {text} H=" E_HOST " P={word}{text} A={method}:{user}"
+	  "{?:{text}}{? {text}}", NULL, false },
+	{ "exim", NULL, E_HEAD "no MAIL in SMTP connection from " E_HOST " D={number}"
+	  "{?.{number}}s A={method}:{user}{?:{text}}{? {text}}", NULL, false },
+	{ "exim", NULL, E_HEAD "{word} authenticator failed for {?H=}" E_HOST ": 535 "
+	  "Incorrect authentication data{? (set_id={user}{?)}}", NULL, false },
+	{ "exim", NULL, E_HEAD "SMTP protocol synchronization error ({text}): rejected "
+	  "connection from H=" E_HOST " input=\"{text}", NULL, false },
+	{ "exim", NULL, E_HEAD "SMTP protocol synchronization error ({text}): rejected "
+	  "\"{text}\" H=" E_HOST " next input=\"{text}", NULL, false },
+	{ "exim", NULL, E_HEAD "SMTP call from " E_HOST " dropped: too many {text}", NULL,
 	  false },
-	{ "cyrus", NULL,
-	  "event=login.{good|bad} {?{text} }" C_USER " {?{text} }" C_HOST "{? {text}}", NULL,
-	  false },
-	{ "cyrus", NULL,
-	  "event=login.bad {text}error={\"SASL({-1|-2}): |generic failure|\"generic failure}{text}",
-	  OUR_FAULT, false },
-
-	{ "exim", NULL,
-	  E_HEAD "{word} <= {text} H=" E_HOST
-		 " P={word}{text} A={method}:{user}{?:{text}}{? {text}}",
-	  NULL, false },
-	{ "exim", NULL,
-	  E_HEAD "no MAIL in SMTP connection from " E_HOST " D={number}{?.{number}}s "
-		 "A={method}:{user}{?:{text}}{? {text}}",
-	  NULL, false },
-	{ "exim", NULL,
-	  E_HEAD "{word} authenticator failed for {?H=}" E_HOST
-		 ": 535 Incorrect authentication data{? (set_id={user}{?)}}",
-	  NULL, false },
-	{ "exim", NULL, E_HEAD "SMTP call from " E_HOST " dropped: too many {text}", NULL, false },
-	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}}",
-	  "mail of a program or of another server: nobody has logged in", false },
-
-	{ "horde", NULL,
-	  "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for {user} [{address}] to "
-	  "{text}",
-	  NULL, false },
-	{ "horde", NULL,
-	  "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for {user} [{address}] "
-	  "(forwarded for [{text}]) to {text}",
-	  FORWARDED, false },
-
-	{ "nginx", NULL, N_HEAD "logged in, " N_CLIENT ", login: \"{user}\", upstream: {text}",
-	  NULL, false },
+	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}"
+	  "}", "mail of a program or of another server: nobody has logged in", false },
+	{ "horde", NULL, "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for "
+	  "{user} [{address}] to {text}", NULL, false },
+	{ "horde", NULL, "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for "
+	  "{user} [{address}] (forwarded for [{text}]) to {text}", FORWARDED, false },
+	{ "nginx", NULL, N_HEAD "logged in, " N_CLIENT ", login: \"{user}\", "
+	  "upstream: {text}", NULL, false },
 	{ "nginx", NULL, N_HEAD "logged in, " N_CLIENT ", upstream: {text}", NO_LOGIN, false },
-	{ "nginx", NULL,
-	  N_HEAD "login failed: \"{text}\" while in http auth state, " N_CLIENT
-		 ", login: \"{user}{?\"{?, upstream: {text}}}",
-	  NULL, false },
-
-	{ "opensmtpd", NULL, "{word} smtp {?event=}connected address={?[}{address}{?]} host={text}",
+	{ "nginx", NULL, N_HEAD "login failed: \"{text}\" while in http auth state, "
+	  N_CLIENT ", login: \"{user}{?\"{?, upstream: {text}}}", NULL, false },
+	{ "opensmtpd", NULL, "{word} smtp {?event=}connected address={?[}{address}{?]} "
+	  "host={text}", REMEMBERED, false },
+	{ "opensmtpd", NULL, "{word} smtp {?event=}authentication user={user} {?address={?[}"
+	  "{address}{?]} host={token} }result={ok|permfail}", NULL, false },
+	{ "opensmtpd", NULL, "{word} smtp {?event=}authentication {text}result=tempfail",
+	  OUR_FAULT, false },
+	{ "opensmtpd", NULL, "smtp-in: New session {word} from host {text}[{address}]",
 	  REMEMBERED, false },
-	{ "opensmtpd", NULL,
-	  "{word} smtp {?event=}authentication user={user} {?address={?[}{address}{?]} "
-	  "host={token} }result={ok|permfail}",
+	{ "opensmtpd", NULL, "smtp-in: {Accepted authentication|Authentication failed} for "
+	  "user {user} on session {word}", NULL, false },
+	{ "perdition", NULL, PE_FIELDS "status=\"{ok|failed: {Re-Authentication Failure|Local "
+	  "authentication failure|local authentication failure}}\"", NULL, false },
+	{ "perdition", NULL, PE_FIELDS "status=\"failed: {Could|could|Temporary|Internal}"
+	  "{text}\"", OUR_FAULT, false },
+	{ "roundcube", NULL, "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed}"
+	  " for {user}{? against {text}} from {address}{?.|. {text}| in session {text}}",
 	  NULL, false },
-	{ "opensmtpd", NULL, "{word} smtp {?event=}authentication {text}result=tempfail", OUR_FAULT,
-	  false },
-	{ "opensmtpd", NULL, "smtp-in: New session {word} from host {text}[{address}]", REMEMBERED,
-	  false },
-	{ "opensmtpd", NULL,
-	  "smtp-in: {Accepted authentication|Authentication failed} for user {user} "
-	  "on session {word}",
-	  NULL, false },
-
-	{ "perdition", NULL,
-	  PE_FIELDS "status=\"{ok|failed: {Re-Authentication Failure|"
-		    "Local authentication failure|local authentication failure}}\"",
-	  NULL, false },
-	{ "perdition", NULL, PE_FIELDS "status=\"failed: {Could|could|Temporary|Internal}{text}\"",
-	  OUR_FAULT, false },
-
-	{ "roundcube", NULL,
-	  "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed} for {user}"
-	  "{? against {text}} from {address}{?.|. {text}| in session {text}}",
-	  NULL, false },
-	{ "roundcube", NULL,
-	  "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed} for {user}"
-	  "{? against {text}} from {address}({X-Forwarded-For|X-Real-IP}: {text}",
+	{ "roundcube", NULL, "{?<{word}> }{FAILED login|Failed login|IMAP Error: Login failed}"
+	  " for {user}{? against {text}} from {address}({X-Forwarded-For|X-Real-IP}: {text}",
 	  FORWARDED, false },
-
-	{ "sendmail", NULL,
-	  "{?{word}: }AUTH=server, relay=" S_RELAY ", authid={user}, mech={method}, bits={number}",
-	  NULL, false },
-	{ "sendmail", NULL,
-	  "{?{word}: }AUTH failure ({method}): {text}{?, user={user}}, relay=" S_RELAY, NULL,
-	  false },
-	{ "sendmail", NULL,
-	  "{?{word}: }AUTH failure ({method}): {generic failure|temporary failure|out of memory}"
-	  "{text}",
-	  OUR_FAULT, false },
-	{ "sendmail", NULL,
-	  "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: command={word}, "
-	  "count={number}",
-	  NULL, false },
-	{ "sendmail", NULL,
-	  "{?{word}: }rejecting commands from " HOST "{? (may be forged)} due to "
-	  "pre-greeting traffic{text}",
-	  NULL, false },
-
-	{ "sogo", NULL,
-	  "{?SOGoRootPage }Login from '{address}' for user '{user}' might not have worked{text}",
-	  NULL, false },
-	{ "sogo", NULL,
-	  "{?SOGoRootPage }Login from '{text}, {address}' for user '{user}' might not have "
-	  "worked{text}",
-	  FORWARDED, false },
-
-	{ "uw", NULL,
-	  "{Login|Authenticated|Auth|APOP|Logout|Autologout|Login failed|"
-	  "Login excessive login failures|Command stream end of file, while reading line} "
-	  "user={user}"
-	  "{? auth={text}} host=" HOST "{? {text}}",
-	  NULL, false },
+	{ "sendmail", NULL, "{?{word}: }AUTH=server, relay=" S_RELAY ", authid={user}, "
+	  "mech={method}, bits={number}", NULL, false },
+	{ "sendmail", NULL, "{?{word}: }AUTH failure ({method}): {text}{?, user={user}}, "
+	  "relay=" S_RELAY, NULL, false },
+	{ "sendmail", NULL, "{?{word}: }AUTH failure ({method}): {generic failure|temporary "
+	  "failure|out of memory}{text}", OUR_FAULT, false },
+	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: "
+	  "command={word}, count={number}", NULL, false },
+	{ "sendmail", NULL, "{?{word}: }rejecting commands from " HOST "{? (may be forged)} "
+	  "due to pre-greeting traffic{text}", NULL, false },
+	{ "sogo", NULL, "{?SOGoRootPage }Login from '{address}' for user '{user}' might not "
+	  "have worked{text}", NULL, false },
+	{ "sogo", NULL, "{?SOGoRootPage }Login from '{text}, {address}' for user '{user}' "
+	  "might not have worked{text}", FORWARDED, false },
+	{ "uw", NULL, "{" U_LOGIN "|" U_END "|Login failed|Login excessive login failures} "
+	  "user={user}{? auth={text}} host=" HOST "{? {text}}", NULL, false },
+	{ "uw", NULL, "{" U_END "} user=??? host=" HOST "{? {text}}", HAD_LOGGED_IN, false },
 	{ "uw", NULL, "AUTHENTICATE {method} failure host=" HOST, NULL, false },
-	{ "uw", NULL,
-	  "{Login|Authenticated|Auth|APOP|Logout|Autologout|Login failed} user={user} host={host}",
+	{ "uw", NULL, "{" U_LOGIN "|" U_END "|Login failed} user={user} host={host}",
 	  NO_ADDRESS, false },
-
-	{ "vpopmail", NULL,
-	  "vchkpw-{word}: {?({method}) }{?system password }login success {user}:{address}", NULL,
-	  false },
-	{ "vpopmail", NULL,
-	  "vchkpw-{word}: {?({method}) }{vpopmail user not found|null password given|"
-	  "password fail|pass fail} {?(pass: '{text}') }{user}:{address}",
-	  NULL, false },
+	{ "vpopmail", NULL, "vchkpw-{word}: {?({method}) }{?system password }login success "
+	  "{user}:{address}", NULL, false },
+	{ "vpopmail", NULL, "vchkpw-{word}: {?({method}) }{vpopmail user not found|null "
+	  "password given|null user name given|invalid user/domain characters|password fail|"
+	  "pass fail|system password fail|system user not found|system user shadow entry not "
+	  "found} {?(pass: '{text}') }{user}:{address}", NULL, false },
 	{ "vpopmail", NULL, "vchkpw: login [{user}] from {address}", NULL, false },
-
 	/* no longer shipped */
-	{ "apple-imap", NULL, "{?{text} }IMAP User \"{user}\" log on successful from {address}{?.}",
-	  NULL, false },
-	{ "cucipop", NULL, "{user} {address} {number}, {number} ({number}), {number} ({number})",
-	  NULL, false },
+	{ "apple-imap", NULL, "{?{text} }IMAP User \"{user}\" log on successful from {address}"
+	  "{?.}", NULL, false },
+	{ "cucipop", NULL, "{user} {address} {number}, {number} ({number}), {number} ({number}"
+	  ")", NULL, false },
 	{ "cucipop", NULL, "authentication failure {user} {address}", NULL, false },
 	{ "dovecot0", NULL, D_LOGIN "Login: {user} [{address}]", NULL, false },
-	{ "gnu-pop3d", NULL, "User {user} logged in with mailbox {text} from {address}", NULL,
-	  false },
-	{ "gnu-pop3d", NULL, "user `{user}' logged in with mailbox `{text}' ({number} messages)",
-	  NO_ADDRESS, false },
+	{ "gnu-pop3d", NULL, "User {user} logged in with mailbox {text} from {address}",
+	  NULL, false },
+	{ "gnu-pop3d", NULL, "user `{user}' logged in with mailbox `{text}' ({number} "
+	  "messages)", NO_ADDRESS, false },
 	{ "kerio", NULL, "Failed SMTP login from {address} with SASL method {method}", NULL,
 	  false },
 	{ "kerio", NULL, "SMTP Spam attack detected from {address},{text}", NULL, false },
-	{ "kerio", NULL,
-	  "{SMTP|IMAP|POP3}: {Invalid password for user {user}|User {user} doesn't exist}"
-	  ". Attempt from IP address {address}{?.}",
-	  NULL, false },
+	{ "kerio", NULL, "{SMTP|IMAP|POP3}: {Invalid password for user {user}|User {user} "
+	  "doesn't exist}. Attempt from IP address {address}{?.}", NULL, false },
 	{ "popa3d", NULL, "Session from {address}", REMEMBERED, false },
-	{ "popa3d", NULL, "Authentication {passed|failed} for {user}{? -- [{address}]}", NULL,
-	  false },
-	{ "qpopper", NULL,
-	  "{?[popper] }(v{word}) POP login by user \"{user}\" at ({token}) {address}{? [{text}]}",
+	{ "popa3d", NULL, "Authentication {passed|failed} for {user}{? -- [{address}]}",
 	  NULL, false },
-	{ "qpopper", NULL,
-	  "{?[{pid}] {? }}Stats:{text}{user} {number} {number} {number} {number} "
-	  "{?{host} }{address}{? [{text}]}",
-	  NULL, false },
-	{ "qpopper", NULL,
-	  "{user} at {token} ({address}): -ERR [AUTH] Password supplied for \"{user}\" is "
-	  "incorrect.",
-	  NULL, false },
+	{ "qpopper", NULL, "{?[popper] }{?(v{word}) }POP login by user \"{user}\" at ({token}"
+	  ") {address}{? [{text}]}", NULL, false },
+	{ "qpopper", NULL, "{?[{pid}] {? }}Stats:{text}{user} {number} {number} {number} "
+	  "{number} {?{host} }{address}{? [{text}]}", NULL, false },
+	{ "qpopper", NULL, "{user} at {token} ({address}): -ERR [AUTH] Password supplied for "
+	  "\"{user}\" is incorrect.", NULL, false },
 	{ "solid-pop3d", NULL, "connect from {address}", REMEMBERED, false },
-	{ "solid-pop3d", NULL,
-	  "user {user}{? {?(mapped to {text}) }{?mapped }}{? }authenticated{? - {address}}", NULL,
-	  false },
-	{ "solid-pop3d", NULL,
-	  "authentication failed{ for user |: no such user: }{user}{? - {address}}", NULL, false },
+	{ "solid-pop3d", NULL, "user {user}{? {?(mapped to {text}) }{?mapped }}{? }"
+	  "authenticated{? - {address}}", NULL, false },
+	{ "solid-pop3d", NULL, "{?APOP }authentication failed{ for {?mapped }{?virtual }user |"
+	  ": no such user: |: can't map user name: }{user}{? - {address}}", NULL, false },
 	{ "teapop", NULL, "Successful login for {user} {?from }" HOST, NULL, false },
 	{ "vm-pop3d", NULL, "Connect from {address}", REMEMBERED, false },
 	{ "vm-pop3d", NULL, "User {user} logged in{? from {address}}", NULL, false },

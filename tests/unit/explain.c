@@ -305,7 +305,7 @@ static const struct {
 	  "it ends with the address", NULL },
 	{ "dovecot",
 	  "dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, "
-	  "session=<abc>",
+	  "session=<AAAAAAAA>",
 	  0, "its session id", NULL },
 	{ "dovecot", "dovecot: imap-login: Login: user=<>, rip=192.0.2.1, lip=192.0.2.2", 0,
 	  "it names no user", NULL },
