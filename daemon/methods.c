@@ -240,8 +240,9 @@ static void why_entries(const struct mr_manager *m, struct mr_why_query *q)
 	}
 }
 
+/* `q`: the addresses that were asked for. */
 static int why_reply(struct mr_manager *m, sd_bus_message *msg, const struct why_question *ask,
-		     struct mr_why_query *q, sd_bus_error *error)
+		     struct mr_why_query q, sd_bus_error *error)
 {
 	struct mr_why_account account;
 	struct mr_error e = { "" };
@@ -250,21 +251,21 @@ static int why_reply(struct mr_manager *m, sd_bus_message *msg, const struct why
 
 	if (!m->active)
 		return no_policy(error);
-	q->policy = m->active->policy;
-	q->host = m->active->host;
-	q->service_id = m->active->service_id;
-	q->user = ask->user && *ask->user ? ask->user : NULL;
-	q->sender = ask->sender;
-	q->recipient = ask->recipient;
-	q->lists = mr_policyd_lists(m);
-	q->permitted = ask->permitted;
-	q->banned = ask->banned;
-	why_entries(m, q);
-	if (q->user) {
-		mr_accounts_why(m, q->user, &account);
-		q->account = &account;
+	q.policy = m->active->policy;
+	q.host = m->active->host;
+	q.service_id = m->active->service_id;
+	q.user = ask->user && *ask->user ? ask->user : NULL;
+	q.sender = ask->sender;
+	q.recipient = ask->recipient;
+	q.lists = mr_policyd_lists(m);
+	q.permitted = ask->permitted;
+	q.banned = ask->banned;
+	why_entries(m, &q);
+	if (q.user) {
+		mr_accounts_why(m, q.user, &account);
+		q.account = &account;
 	}
-	r = mr_why_ask(q, ask->service, &out, &e);
+	r = mr_why_ask(&q, ask->service, &out, &e);
 	if (r < 0)
 		return sd_bus_error_setf(error, MR_BUS_ERROR_ARGUMENT, "%s",
 					 *e.text ? e.text : strerror(-r));
@@ -284,7 +285,7 @@ static void on_why_account(void *userdata, bool refuses _unused_)
 {
 	struct why_waiting *w = userdata;
 	sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = why_reply(w->m, w->msg, &w->ask, &w->q, &error);
+	int r = why_reply(w->m, w->msg, &w->ask, w->q, &error);
 
 	if (sd_bus_error_is_set(&error))
 		sd_bus_reply_method_error(w->msg, &error);
@@ -329,7 +330,7 @@ static int method_why(sd_bus_message *msg, void *userdata, sd_bus_error *error)
 		return 1;
 	}
 	sd_bus_message_unref(msg);
-	return why_reply(c->m, msg, &w->ask, &w->q, error);
+	return why_reply(c->m, msg, &w->ask, w->q, error);
 }
 
 /* --- devices ---------------------------------------------------------------------------------- */

@@ -82,9 +82,9 @@ static int connect_db(struct mariadb_store *s, struct mr_error *e)
 }
 
 struct cell {
-	char text[COLUMN_BYTES + 1];
 	unsigned long len;
 	my_bool null, cut;
+	char text[COLUMN_BYTES + 1];
 };
 
 static const char *cell_text(struct cell *c)
