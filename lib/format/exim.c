@@ -6,6 +6,7 @@
  *   no MAIL in SMTP connection from HOST D=0.2s A=NAME:U …          login without a message
  *   NAME authenticator failed for HOST: 535 Incorrect authentication data[ (set_id=U)]   failure
  *   SMTP call from HOST dropped: too many …                         abuse
+ *   SMTP syntax error in "GET …" H=HOST unrecognized command        abuse; also POST, CONNECT
  *   SMTP protocol synchronization error (WHY): rejected connection from H=HOST input="TEXT"
  *   SMTP protocol synchronization error (WHY): rejected "COMMAND" H=HOST next input="TEXT"
  *   HOST is [RDNS ][(HELO) ][ADDR][:port][ I=[A]:port][ U=IDENT][ Ci=N]
@@ -230,6 +231,21 @@ static enum mr_parse parse_pipelining(struct mr_str s, struct mr_event *out)
 	return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody, "improper pipelining");
 }
 
+/* behind "SMTP syntax error in \"": words of HTTP, as Postfix has them; others may be mistakes */
+static enum mr_parse parse_syntax(struct mr_str s, struct mr_event *out)
+{
+	const struct mr_str nobody = { 0 };
+	struct mr_str host, x;
+	struct mr_addr a;
+
+	if (!MR_CUT(&s, "GET ") && !MR_CUT(&s, "POST ") && !MR_CUT(&s, "CONNECT "))
+		return MR_PARSE_NOTHING;
+	if (s.n > 3 * MR_CLIENT_TEXT_MAX || !mr_find_only(s, "\" H=", &x, &host) ||
+	    !MR_TRIM(&host, " unrecognized command") || !read_host(host, &a))
+		return MR_PARSE_NOTHING;
+	return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody, "non-SMTP command");
+}
+
 /* Exim puts its own stamp into syslog messages too, and its pid where asked to. */
 static void cut_own_stamp(struct mr_str *s)
 {
@@ -266,6 +282,8 @@ static enum mr_parse exim_parse(const struct mr_line *l, struct mr_join *j, stru
 		return parse_no_mail(s, out);
 	if (MR_CUT(&s, "SMTP call from "))
 		return parse_dropped(s, out);
+	if (MR_CUT(&s, "SMTP syntax error in \""))
+		return parse_syntax(s, out);
 	if (MR_CUT(&s, "SMTP protocol synchronization error ("))
 		return parse_pipelining(s, out);
 	if (mr_cut_class(&s, MR_CLASS_WORD, &word)) {

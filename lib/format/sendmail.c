@@ -85,9 +85,8 @@ static enum mr_parse parse_abuse(struct mr_str s, struct mr_event *out)
 	if (!mr_cut_host(&s, &a))
 		return MR_PARSE_NOTHING;
 	MR_CUT(&s, " (may be forged)");
-	if (MR_CUT(&s, ": possible SMTP attack: command=") &&
-	    mr_cut_class(&s, MR_CLASS_WORD, &word) && MR_CUT(&s, ", count=") &&
-	    mr_cut_number(&s, &n) && s.n == 0)
+	if (MR_CUT(&s, ": possible SMTP attack: command=") && mr_cut_to(&s, ',', &word) &&
+	    MR_CUT(&s, " count=") && mr_cut_number(&s, &n) && s.n == 0)
 		return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody,
 			       "possible SMTP attack");
 	return MR_PARSE_NOTHING;

@@ -131,6 +131,8 @@ const struct hostile_template hostile_templates[] = {
 	{ NULL, F "H=({H}) [{A}] F={S} rejected RCPT <{T}>: relay not permitted", HOSTILE_NONE },
 	{ NULL, F "rejected EHLO from [{A}]: syntactically invalid argument(s): {H}",
 	  HOSTILE_NONE },
+	{ NULL, F "SMTP syntax error in \"GET {T}\" H=({H}) [{A}]:4711 unrecognized command",
+	  MR_EV_ABUSE },
 	{ NULL,
 	  F "SMTP protocol synchronization error (next input sent too soon: pipelining was not "
 	    "advertised): rejected \"{T}\" H=({H}) [{A}] next input=\"{T}\"",
