@@ -56,14 +56,20 @@ static void add_part(struct mr_explanation *x, const char *what, const char *fro
 
 static void add_frame(struct mr_explanation *x, const struct mr_line *l, struct mr_str s)
 {
-	const char *host = l->time_us ? l->body.p : l->text.p;
+	const char *host = l->time_us ? l->body.p : l->text.p, *repeated;
 
 	if (l->time_us)
 		add_part(x, "time", l->text.p, l->body.p);
 	if (l->program.n && l->program.p > host)
 		add_part(x, "host", host, l->program.p);
-	if (l->program.n && l->program.p < s.p)
-		add_part(x, "program", l->program.p, s.p);
+	if (!l->program.n || l->program.p >= s.p)
+		return;
+	/* "message repeated 3 times: [ MESSAGE]" */
+	repeated = l->repeated ? memmem(l->program.p, (size_t)(s.p - l->program.p), " message ", 9)
+			       : NULL;
+	add_part(x, "program", l->program.p, repeated ? repeated : s.p);
+	if (repeated)
+		add_part(x, "repeated", repeated + 1, s.p);
 }
 
 static void add_reading(struct mr_explanation *x, const struct mr_wording_reading *r,

@@ -295,18 +295,26 @@ static bool is_glued(const struct mr_line *l)
 	return false;
 }
 
+/* What the frame has to say to a format's answer. */
+static enum mr_parse settle(const struct mr_line *l, enum mr_parse result, struct mr_event *out)
+{
+	if (result != MR_PARSE_EVENT)
+		return result;
+	if (out->kind == MR_EV_LOGIN && is_glued(l))
+		return MR_PARSE_NOTHING;
+	if (l->repeated && (out->kind == MR_EV_FAILURE || out->kind == MR_EV_ABUSE))
+		out->count *= l->repeated;
+	return result;
+}
+
 enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
 {
 	const struct memo *m = memo_of(r, l->program);
-	enum mr_parse result = ask_all(r, m, l, out);
+	enum mr_parse result = settle(l, ask_all(r, m, l, out), out);
 	struct mr_reader_lost *lost;
 
 	r->stats.lines++;
-	if (result == MR_PARSE_EVENT && out->kind == MR_EV_LOGIN && is_glued(l))
-		result = MR_PARSE_NOTHING;
 	if (result == MR_PARSE_EVENT) {
-		if (l->repeated && (out->kind == MR_EV_FAILURE || out->kind == MR_EV_ABUSE))
-			out->count *= l->repeated;
 		r->stats.events[out->kind]++;
 		if (!out->time_us)
 			out->time_us = l->time_us;
@@ -352,6 +360,16 @@ static bool asks(const struct mr_reader *r, const struct mr_format *f)
 	return false;
 }
 
+static void settle_opinion(const struct mr_line *l, struct mr_reader_opinion *o, struct mr_event *e,
+			   struct mr_explanation *x)
+{
+	enum mr_parse result = settle(l, o->result, e);
+
+	if (result != o->result)
+		x->why = "two lines have run together: the address may be the other one's";
+	o->result = result;
+}
+
 void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
 		       void (*say)(const struct mr_reader_opinion *o, void *userdata),
 		       void *userdata)
@@ -373,6 +391,7 @@ void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
 		o.template = w->text;
 		o.result = fits ? MR_PARSE_EVENT : MR_PARSE_NOTHING;
 		o.late = decided;
+		settle_opinion(l, &o, &e, &x);
 		say(&o, userdata);
 		decided |= fits;
 	}
@@ -386,6 +405,7 @@ void mr_reader_explain(struct mr_reader *r, const struct mr_line *l,
 		o.result = f->parse(l, o.off || decided ? NULL : r->join, &e);
 		if (!mr_explain(f, l, o.result, &e, &x))
 			continue;
+		settle_opinion(l, &o, &e, &x);
 		say(&o, userdata);
 		decided |= !o.off && o.result != MR_PARSE_NOT_MINE;
 	}
