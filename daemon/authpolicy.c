@@ -11,6 +11,7 @@
 #include "authpolicy.h"
 #include "accounts.h"
 #include "authpolicy_ask.h"
+#include "authpolicy_room.h"
 
 #include <inttypes.h>
 #include <mailreeve/secret.h>
@@ -20,9 +21,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define CONNECTIONS    512 /* of one address; Dovecot opens at most 100 */
 #define CONNECTION_MAX 16384 /* bytes of buffer for each; headers must fit */
-#define IDLE_S	       60 /* Dovecot closes after 10 s itself */
+#define IDLE_S	       15 /* Dovecot closes after 10 s itself */
 #define BACKLOG	       128
 
 struct http_listener {
@@ -30,6 +30,7 @@ struct http_listener {
 	struct mr_dovecot_listen at;
 	struct MHD_Daemon *http; /* NULL: could not be had */
 	sd_event_source *io, *timer;
+	struct mr_authpolicy_room room;
 	char *error;
 };
 struct mr_authpolicy_server {
@@ -96,6 +97,7 @@ static enum MHD_Result begin(struct http_listener *l, struct MHD_Connection *c, 
 	const char *command = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "command");
 	struct http_request *q;
 
+	mr_authpolicy_room_seen(&l->room, c);
 	if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
 		return bad(l, c, MHD_HTTP_METHOD_NOT_ALLOWED, "not a POST");
 	if (!command || (strcmp(command, "allow") != 0 && strcmp(command, "report") != 0))
@@ -223,8 +225,16 @@ static void arm(struct http_listener *l)
 
 static void run(struct http_listener *l)
 {
+	uint64_t before = l->room.let_go;
+
 	MHD_run(l->http);
 	arm(l);
+	if (before == 0 && l->room.let_go)
+		mr_log(&l->server->m->log, LOG_WARNING,
+		       "dovecot: of %u connections hardly one is free: the oldest are closed, to "
+		       "make "
+		       "room; more are only counted",
+		       MR_AUTHPOLICY_CONNECTIONS);
 }
 
 static int on_io(sd_event_source *s _unused_, int fd _unused_, uint32_t revents _unused_,
@@ -271,12 +281,13 @@ static int start_http(struct http_listener *l, int fd)
 	const union MHD_DaemonInfo *info;
 	int r;
 
-	l->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-				   on_request, l, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-				   MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
-				   MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MAX,
-				   MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
-				   MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	l->http = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, l,
+		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)MR_AUTHPOLICY_CONNECTIONS, MHD_OPTION_NOTIFY_CONNECTION,
+		mr_authpolicy_room_notify, &l->room, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (!l->http)
 		return -ENOMEM;
 	info = MHD_get_daemon_info(l->http, MHD_DAEMON_INFO_EPOLL_FD);
@@ -458,6 +469,15 @@ void mr_authpolicy_apply(struct mr_manager *m)
 
 /* --- status ----------------------------------------------------------------------------------- */
 
+static uint64_t made_room(const struct mr_authpolicy_server *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		sum += s->listener[i].room.let_go;
+	return sum;
+}
+
 json_t *mr_authpolicy_json(const struct mr_manager *m)
 {
 	const struct mr_authpolicy_server *s = m->authpolicy;
@@ -473,11 +493,12 @@ json_t *mr_authpolicy_json(const struct mr_manager *m)
 			json_array_append_new(listen,
 					      json_string(name_of(&s->listener[i].at, name)));
 	}
-	return json_pack("{s:o,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "listen", listen, "secret",
+	return json_pack("{s:o,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "listen", listen, "secret",
 			 s->secret != NULL, "allowed", (json_int_t)s->counts.allowed, "refused",
 			 (json_int_t)s->counts.refused, "shadow", (json_int_t)s->counts.shadow,
 			 "reports", (json_int_t)s->counts.reports, "ignored",
-			 (json_int_t)s->counts.ignored, "bad", (json_int_t)s->counts.bad);
+			 (json_int_t)s->counts.ignored, "bad", (json_int_t)s->counts.bad, "let_go",
+			 (json_int_t)made_room(s));
 }
 
 void mr_authpolicy_warnings(const struct mr_manager *m,
@@ -495,6 +516,11 @@ void mr_authpolicy_warnings(const struct mr_manager *m,
 			warn(list, "%s", s->listener[i].error);
 	if (s->secret_error)
 		warn(list, "%s; reports of Dovecot are not believed", s->secret_error);
+	if (made_room(s))
+		warn(list,
+		     "dovecot: %" PRIu64 " connections were closed to make room: somebody on this "
+		     "host keeps too many open at the port where Dovecot asks",
+		     made_room(s));
 	if (s->counts.ignored)
 		warn(list,
 		     "dovecot: %" PRIu64 " reports came without the secret and were ignored; "
