@@ -36,6 +36,8 @@ struct run {
 	unsigned int idles;
 	int epoll;
 	uint64_t asked;
+	char next[BENCH_LOAD_BYTES]; /* the next question, made while the last is answered */
+	size_t next_len;
 	double *sample;
 	size_t samples;
 	struct bench_load_result *out;
@@ -103,13 +105,14 @@ static int dial(struct run *r)
 static int ask(struct run *r, double since)
 {
 	struct line *c = r->idle[--r->idles];
-	char text[BENCH_LOAD_BYTES];
-	size_t n = r->l->ask(r->asked++, text, r->l->userdata);
 
 	c->busy = true;
 	c->since = since;
 	c->n = 0;
-	return send(c->fd, text, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -ECONNRESET;
+	if (send(c->fd, r->next, r->next_len, MSG_NOSIGNAL) != (ssize_t)r->next_len)
+		return -ECONNRESET;
+	r->next_len = r->l->ask(r->asked++, r->next, r->l->userdata);
+	return 0;
 }
 
 static int hear(struct run *r, struct line *c)
@@ -152,9 +155,11 @@ static int wait_some(struct run *r, double until)
 static int run(struct run *r)
 {
 	const struct bench_load *l = r->l;
-	double from = bench_now_ms(), due = from, heard = from, now = from;
+	double from, due, heard, now;
 	int err = 0;
 
+	r->next_len = l->ask(r->asked++, r->next, l->userdata);
+	from = due = heard = now = bench_now_ms();
 	while (err >= 0 && (now - from < l->ms || r->idles < l->connections)) {
 		bool open = now - from < l->ms;
 
