@@ -189,6 +189,8 @@ const struct mr_wording mr_wordings[] = {
 	  "connection from H=" E_HOST " input=\"{text}", NULL, false },
 	{ "exim", NULL, E_HEAD "SMTP protocol synchronization error ({text}): rejected "
 	  "\"{text}\" H=" E_HOST " next input=\"{text}", NULL, false },
+	{ "exim", NULL, E_HEAD "SMTP syntax error in \"{GET|POST|CONNECT} {text}\" H=" E_HOST
+	  " unrecognized command", NULL, false },
 	{ "exim", NULL, E_HEAD "SMTP call from " E_HOST " dropped: too many {text}", NULL,
 	  false },
 	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}"
@@ -229,7 +231,7 @@ const struct mr_wording mr_wordings[] = {
 	{ "sendmail", NULL, "{?{word}: }AUTH failure ({method}): {generic failure|temporary "
 	  "failure|out of memory}{text}", OUR_FAULT, false },
 	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: "
-	  "command={word}, count={number}", NULL, false },
+	  "command={token}, count={number}", NULL, false },
 	{ "sendmail", NULL, "{?{word}: }rejecting commands from " HOST "{? (may be forged)} "
 	  "due to pre-greeting traffic{text}", NULL, false },
 	{ "sogo", NULL, "{?SOGoRootPage }Login from '{address}' for user '{user}' might not "

@@ -44,5 +44,10 @@ for f; do
 	result $held "$f: the events" "$work/diff"
 	! grep '"address":"9\.9\.9\.9"' "$work/out" >"$work/forged"
 	result $? "$f: no forged address" "$work/forged"
+	# what a parser takes stands in lib/wording_table.c, too, for `learn --explain`
+	timeout 60 "$mailreeve" learn --explain --json <"$f.in" 2>/dev/null |
+		grep '"result":"event","asked":true,"parts"' >"$work/unread"
+	[ ! -s "$work/unread" ]
+	result $? "$f: explained part by part" "$work/unread"
 done
 echo "1..$n"
