@@ -18,8 +18,19 @@ static const char *const kinds[] = { "login", "logout", "failure", "abuse" };
 static const char *const families[] = { NULL, "smtp", "pop3", "imap", "sieve" };
 static const char *const actions[] = { "none", "count", "permit", "ban" };
 
+/* The line of progress goes before anything else is written to the same terminal. */
+static void clear_progress(struct mr_learn_print *p)
+{
+	if (!p->on_show)
+		return;
+	fputs("\r\033[K", stderr);
+	p->on_show = false;
+}
+
 void mr_learn_print_flush(struct mr_learn_print *p)
 {
+	if (p->n)
+		clear_progress(p);
 	fwrite(p->buffer, 1, p->n, stdout);
 	p->n = 0;
 	fflush(stdout);
@@ -27,6 +38,7 @@ void mr_learn_print_flush(struct mr_learn_print *p)
 
 static __attribute__((noinline)) void put_full(struct mr_learn_print *p, const char *s, size_t n)
 {
+	clear_progress(p);
 	fwrite(p->buffer, 1, p->n, stdout);
 	fwrite(s, 1, n, stdout);
 	p->n = 0;
@@ -216,7 +228,7 @@ void mr_learn_print_progress(struct mr_learn_print *p, size_t bytes)
 	uint64_t now;
 
 	p->bytes += bytes;
-	if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO))
+	if (!isatty(STDERR_FILENO))
 		return;
 	now = mr_boottime_ns();
 	if (!p->started_ns)
@@ -228,6 +240,7 @@ void mr_learn_print_progress(struct mr_learn_print *p, size_t bytes)
 	if (p->size)
 		fprintf(stderr, ", %llu %%", (unsigned long long)(p->bytes * 100 / p->size));
 	fputs(" read ", stderr);
+	p->on_show = true;
 }
 
 void mr_learn_print_summary(struct mr_learn_print *p, const struct mr_reader_stats *s)
@@ -235,8 +248,7 @@ void mr_learn_print_summary(struct mr_learn_print *p, const struct mr_reader_sta
 	FILE *out = p->json ? stderr : stdout;
 
 	mr_learn_print_flush(p);
-	if (p->shown_ns)
-		fputs("\r\033[K", stderr);
+	clear_progress(p);
 	if (p->json && !isatty(STDERR_FILENO))
 		return;
 	fprintf(out, "\n%llu lines", (unsigned long long)s->lines);

@@ -10,7 +10,8 @@
 struct mr_learn_print {
 	bool json;
 	uint64_t bytes, size; /* progress; size 0: unknown */
-	uint64_t started_ns, shown_ns; /* boot clock; shown 0: nothing is on the terminal */
+	uint64_t started_ns, shown_ns; /* boot clock */
+	bool on_show; /* a line of progress is on the terminal */
 	struct {
 		const char *format;
 		uint64_t events[4];

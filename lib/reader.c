@@ -115,6 +115,8 @@ static bool is_mail_program(struct mr_str p)
 	static const char *const words[] = { "imap", "pop3",  "pop",	"smtp",
 					     "mail", "sieve", "dovecot" };
 
+	if (MR_TRIM(&p, "/smtp")) /* Postfix as a client: nobody logs in there */
+		return false;
 	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
 		if (p.n && memmem(p.p, p.n, words[i], strlen(words[i])))
 			return true;
