@@ -90,6 +90,7 @@ endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_dir,$(d))))
 # the daemon's sources stand on their own
 $(filter $(B)/tests/unit/source-%,$(TESTS)): $(call obj,$(wildcard daemon/source/*.c))
+$(B)/tests/unit/ids: $(call obj,daemon/ids.c daemon/ids_users.c daemon/state.c)
 tests: all $(TESTS)
 
 # --- fuzzers: make FUZZ=1 CC=clang B=build/fuzz/obj build/fuzz/obj/fuzz/NAME

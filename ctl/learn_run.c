@@ -84,7 +84,7 @@ static void let_time_pass(struct mr_learn_run *run, uint64_t at)
 		if (stats.sessions == 0)
 			break;
 		mr_book_sweep(run->book, run->tick, SIZE_MAX, &n, &next);
-		mr_learner_tick(run->learner, run->tick, &n);
+		mr_learner_tick(run->learner, run->tick, SIZE_MAX, &n);
 		run->tick += step;
 	}
 	if (run->tick <= at)

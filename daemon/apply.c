@@ -424,8 +424,8 @@ static void job_loaded(void *arg)
 {
 	struct mr_job *j = arg;
 
-	if (j->ids_text && j->ids_changes)
-		j->m->ids_saved = j->ids_changes;
+	if (j->ids_written)
+		j->m->ids_saved = mr_ids_snapshot_changes(j->ids);
 	if (j->r < 0)
 		job_failed(j);
 	else

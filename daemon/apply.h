@@ -56,8 +56,8 @@ struct mr_job {
 	uint16_t *rule_counter;
 	uint8_t *service_id;
 	uint8_t *fresh; /* counters to be set to zero */
-	char *ids_text; /* ids.json, if it changed */
-	uint64_t ids_changes;
+	struct mr_ids_snapshot *ids; /* to be written, if they changed */
+	bool ids_written;
 	json_t *json; /* generation.json */
 	char *json_text;
 	struct mr_current mark, after; /* current.json before the flip, and after it */

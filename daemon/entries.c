@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SWEEP_STEP   1024 /* entries a step: about 2 ms of map deletes */
+#define SWEEP_CHUNK  64 /* entries between two looks at the clock: below 0.5 ms */
 #define SWEEP_SLACK  100000 /* us; what is swept late is dead all the same */
 #define FULL_TOLD_NS 10000000000ull /* one message about a full map in so long */
 #define ADOPT_CHUNK  4096 /* entries a read from the kernel */
@@ -45,7 +45,15 @@ static int book_del(enum mr_entry_kind kind, const struct mr_entry_key *k, void 
 	return r == -ENOENT ? 0 : r;
 }
 
-static const struct mr_book_ops book_ops = { book_put, book_del };
+static int book_del_many(enum mr_entry_kind kind, const struct mr_entry_key *k, size_t n,
+			 void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	return mr_entries_delete_many(m->kernel, kind, k, n);
+}
+
+static const struct mr_book_ops book_ops = { book_put, book_del, book_del_many };
 
 /* --- timers ----------------------------------------------------------------------------------- */
 
@@ -58,8 +66,11 @@ static void arm_sweep(struct mr_manager *m, uint64_t next)
 	m->sweep_timer = sd_event_source_disable_unref(m->sweep_timer);
 	if (next == UINT64_MAX)
 		return;
-	sd_event_add_time(m->event, &m->sweep_timer, CLOCK_BOOTTIME, next / 1000 + 1, SWEEP_SLACK,
-			  on_sweep, m);
+	if (next < m->sweep_pause)
+		next = m->sweep_pause;
+	/* in the midst of a sweep nobody waits for company in waking up */
+	sd_event_add_time(m->event, &m->sweep_timer, CLOCK_BOOTTIME, next / 1000 + 1,
+			  next == m->sweep_pause ? 1 : SWEEP_SLACK, on_sweep, m);
 }
 
 static void clear_flags(struct mr_manager *m)
@@ -76,15 +87,22 @@ static void clear_flags(struct mr_manager *m)
 static int on_sweep(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct mr_manager *m = userdata;
-	uint64_t next = UINT64_MAX;
-	size_t dropped = 0;
+	uint64_t now = mr_boottime_ns(), next = UINT64_MAX;
+	size_t dropped = 0, n = 0;
+	int r;
 
-	if (mr_book_sweep(m->book, mr_boottime_ns(), SWEEP_STEP, &dropped, &next) < 0)
+	do {
+		r = mr_book_sweep(m->book, now, SWEEP_CHUNK, &dropped, &next);
+		n += dropped;
+	} while (r == 0 && dropped == SWEEP_CHUNK && n < MR_DELETE_STEP &&
+		 mr_boottime_ns() < now + MR_STEP_NS);
+	m->sweep_pause = now + MR_DELETE_PAUSE_US * 1000;
+	if (r < 0)
 		next = mr_boottime_ns() + 1000000000ull; /* the kernel would not: later */
 	clear_flags(m);
 	mr_entry_file_arm(m);
 	arm_sweep(m, next);
-	if (dropped)
+	if (next > now)
 		mr_manager_notify(m);
 	return 0;
 }

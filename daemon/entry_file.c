@@ -17,7 +17,8 @@
 
 #define FILE_MAGIC   "MRENTRY1"
 #define FILE_MAX     (1u << 30) /* bytes; 12 million entries */
-#define SAVE_STEP    8192 /* entries copied between other events: about 1 ms */
+#define SAVE_STEP    1024 /* entries copied between two looks at the clock: below 0.5 ms */
+#define SAVE_MORE    4096 /* entries that may come while it is made, without it being moved */
 #define SAVE_SOON_US 2000000 /* a change is on the disk after so long, … */
 #define SAVE_MANY    10000 /* … or, with more entries than this, */
 #define SAVE_LATE_US 60000000 /* after this, so that a disk is not kept busy */
@@ -43,13 +44,14 @@ _Static_assert(sizeof(struct file_record) == 64, "a record of the entries file")
 
 struct mr_entry_save {
 	struct mr_manager *m; /* main thread only */
-	char *path, *ids_path, *ids_text;
+	char *path, *ids_path;
+	struct mr_ids_snapshot *ids; /* NULL: they are on the disk */
 	enum mr_entry_kind kind;
 	size_t cursor;
-	struct file_head head;
-	struct file_record *record;
-	size_t n, allocated;
-	uint64_t changes, ids_changes;
+	/* the file as it will be; room for all from the start: to move it would take too long */
+	struct file_head *file;
+	size_t n, room;
+	uint64_t changes;
 	int r;
 };
 
@@ -59,8 +61,8 @@ static void save_free(struct mr_entry_save *s)
 		return;
 	free(s->path);
 	free(s->ids_path);
-	free(s->ids_text);
-	free(s->record);
+	mr_ids_snapshot_free(s->ids);
+	free(s->file);
 	free(s);
 }
 MR_DEFINE_CLEANUP(struct mr_entry_save *, save_free)
@@ -89,23 +91,40 @@ static void boot_id(char out[static BOOT_ID])
 
 /* --- save ------------------------------------------------------------------------------------- */
 
+static struct file_record *records(const struct file_head *h)
+{
+	return (struct file_record *)(uintptr_t)(h + 1);
+}
+
+static int make_room(struct mr_entry_save *s, size_t n)
+{
+	size_t room = n + n / 8 + SAVE_MORE;
+	struct file_head *file =
+		realloc(s->file, sizeof(*file) + room * sizeof(struct file_record));
+
+	if (!file)
+		return -ENOMEM;
+	s->file = file;
+	s->room = room;
+	return 0;
+}
+
 static struct mr_entry_save *save_new(struct mr_manager *m)
 {
 	_cleanup_(save_freep) struct mr_entry_save *s = calloc(1, sizeof(*s));
+	struct mr_book_stats stats;
 
 	if (!s)
 		return NULL;
+	mr_book_stats(m->book, &stats);
 	s->m = m;
 	s->path = mr_state_path(m->options.state_dir, "entries");
 	s->ids_path = mr_state_path(m->options.state_dir, "ids.json");
 	s->changes = mr_book_changes(m->book);
-	s->ids_changes = mr_ids_changes(m->ids);
-	if (s->ids_changes != m->ids_saved)
-		s->ids_text = mr_ids_dump(m->ids);
-	if (!s->path || !s->ids_path)
+	if (!s->path || !s->ids_path || make_room(s, stats.permits + stats.bans) < 0)
 		return NULL;
-	memcpy(s->head.magic, FILE_MAGIC, sizeof(s->head.magic));
-	boot_id(s->head.boot_id);
+	memcpy(s->file->magic, FILE_MAGIC, sizeof(s->file->magic));
+	boot_id(s->file->boot_id);
 	return MR_TAKE_PTR(s);
 }
 
@@ -128,11 +147,11 @@ static bool save_walk(struct mr_entry_save *s, size_t max)
 		max--;
 		if (v.expires <= boot)
 			continue;
-		if (mr_grow(&s->record, &s->allocated, s->n, sizeof(*s->record)) < 0) {
+		if (s->n == s->room && make_room(s, s->n) < 0) {
 			s->r = -ENOMEM;
 			return true;
 		}
-		f = &s->record[s->n++];
+		f = &records(s->file)[s->n++];
 		*f = (struct file_record){ .key = k,
 					   .made_for = a,
 					   .expires_us = wall + (v.expires - boot) / 1000,
@@ -146,28 +165,28 @@ static bool save_walk(struct mr_entry_save *s, size_t max)
 	return s->kind > MR_BAN;
 }
 
+/* All entries are in: the users that they name, too. */
+static void save_ids(struct mr_entry_save *s)
+{
+	if (mr_ids_changes(s->m->ids) != s->m->ids_saved)
+		s->ids = mr_ids_snapshot(s->m->ids);
+}
+
 static void save_write(void *arg)
 {
 	struct mr_entry_save *s = arg;
-	size_t bytes = s->n * sizeof(*s->record);
-	_free_ char *data = NULL;
+	struct file_head *h = s->file;
 
-	if (s->r == 0 && s->ids_text)
-		s->r = mr_write_file(s->ids_path, s->ids_text, strlen(s->ids_text), 0600);
+	if (s->r == 0 && s->ids)
+		s->r = mr_ids_snapshot_write(s->ids, s->ids_path);
 	if (s->r < 0)
 		return;
-	s->head.saved_us = mr_realtime_us();
-	s->head.n = s->n;
-	s->head.sum = records_sum(s->record, s->n);
-	data = malloc(sizeof(s->head) + bytes);
-	if (!data) {
-		s->r = -ENOMEM;
-		return;
-	}
-	memcpy(data, &s->head, sizeof(s->head));
-	if (bytes)
-		memcpy(data + sizeof(s->head), s->record, bytes);
-	s->r = mr_write_file(s->path, data, sizeof(s->head) + bytes, 0600);
+	h->saved_us = mr_realtime_us();
+	h->n = s->n;
+	h->sum = records_sum(records(h), s->n);
+	s->r = mr_write_file(s->path, (const char *)h,
+			     sizeof(*h) + s->n * sizeof(struct file_record), 0600);
+	free(MR_TAKE_PTR(s->file)); /* here: to give back much memory takes long, too */
 }
 
 static void save_done(void *arg)
@@ -182,8 +201,8 @@ static void save_done(void *arg)
 			    strerror(-s->r));
 	else
 		m->entries_saved = s->changes;
-	if (s->r == 0 && s->ids_text)
-		m->ids_saved = s->ids_changes;
+	if (s->r == 0 && s->ids)
+		m->ids_saved = mr_ids_snapshot_changes(s->ids);
 	save_free(s);
 	mr_entry_file_arm(m); /* what changed meanwhile, or failed */
 }
@@ -194,9 +213,16 @@ static int on_step(sd_event_source *source, uint64_t usec _unused_, void *userda
 {
 	struct mr_manager *m = userdata;
 
-	if (m->save && !save_walk(m->save, SAVE_STEP))
+	uint64_t until = mr_boottime_ns() + MR_STEP_NS;
+	bool done = !m->save;
+
+	while (!done && mr_boottime_ns() < until)
+		done = save_walk(m->save, SAVE_STEP);
+	if (!done)
 		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	m->save_step = sd_event_source_disable_unref(m->save_step);
+	if (m->save)
+		save_ids(m->save);
 	if (m->save && mr_worker_run(m->worker, save_write, save_done, m->save) < 0)
 		save_free(MR_TAKE_PTR(m->save));
 	return 0;
@@ -242,6 +268,7 @@ int mr_entry_file_save(struct mr_manager *m)
 	if (!s)
 		return -ENOMEM;
 	save_walk(s, SIZE_MAX);
+	save_ids(s);
 	save_write(s);
 	return s->r;
 }
@@ -304,7 +331,7 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 	h = (const struct file_head *)data;
 	if (r == 0 && (len < sizeof(*h) || memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) != 0 ||
 		       (len - sizeof(*h)) / sizeof(struct file_record) != h->n ||
-		       records_sum((const struct file_record *)(h + 1), h->n) != h->sum))
+		       records_sum(records(h), h->n) != h->sum))
 		r = -EBADMSG;
 	if (r < 0) {
 		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
@@ -319,5 +346,5 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 		mr_log(&m->log, LOG_WARNING,
 		       "the clock was set back since permits and bans were saved: permits are "
 		       "gone, bans stay for what they had left");
-	*restored = load_records(m, h, (const struct file_record *)(h + 1));
+	*restored = load_records(m, h, records(h));
 }

@@ -17,7 +17,6 @@
 #define PERMIT_TTL_US  (1800ull * 1000000) /* without a policy */
 #define BAN_TTL_US     (3600ull * 1000000)
 #define LIST_MAX       4096 /* entries of one answer */
-#define FLUSH_STEP     2048 /* entries between other events */
 #define USER_BYTES_MAX 320 /* of a user's name: local part and domain of an address */
 
 static const char *kind_name(enum mr_entry_kind kind)
@@ -373,20 +372,20 @@ static void flush_free(void *userdata)
 	free(f);
 }
 
-/* A timer of a time long ago: a defer source that arms itself again lets nobody else have a turn.
- */
 static int on_flush(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 {
 	struct flush *f = userdata;
-	size_t step = f->left < FLUSH_STEP ? f->left : FLUSH_STEP, n = 0;
+	size_t step = f->left < MR_DELETE_STEP ? f->left : MR_DELETE_STEP, n = 0;
 	int r = 0;
 
 	if (f->m->book && step)
 		r = mr_book_flush(f->m->book, f->kind, step, &n);
 	f->removed += (uint32_t)n;
 	f->left -= step;
-	if (r == 0 && n == step && f->left)
+	if (r == 0 && n == step && f->left) {
+		sd_event_source_set_time_relative(s, MR_DELETE_PAUSE_US);
 		return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	}
 	if (f->m->book)
 		mr_entries_changed(f->m);
 	mr_log_with(&f->m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }),

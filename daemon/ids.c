@@ -2,11 +2,12 @@
 /*
  * ids.c - the persistent tables of services, users and rule counters (ids.h).
  *
- * Kept as one JSON file.  Called by the main thread; the text of mr_ids_dump may be written by the
- * worker.  Never logs.  Fails with -errno; a failed call may leave a number taken, never one given
- * twice.
+ * Kept as one JSON file.  Called by the main thread; a snapshot is written by the worker, while
+ * more numbers are given.  Never logs.  Fails with -errno; a failed call may leave a number taken,
+ * never one given twice.
  */
 #include "ids.h"
+#include "ids_users.h"
 #include "state.h"
 
 #include <jansson.h>
@@ -14,7 +15,6 @@
 
 #define IDS_VERSION  1
 #define IDS_FILE_MAX (64u << 20) /* bytes; a million users and their addresses fit */
-#define USERS_MAX    1000000u /* users that are told apart; more share the number 0 */
 #define HASH_EMPTY   UINT32_MAX
 
 struct ids_counter {
@@ -22,17 +22,18 @@ struct ids_counter {
 	char *text;
 	uint64_t used; /* the generation that had it last */
 };
-struct ids_hash { /* FNV of a name -> index, open addressing, doubled at half full */
-	uint32_t *slot;
-	size_t mask, used;
-};
 struct mr_ids {
 	char *service[MR_SERVICES_MAX];
-	char **user; /* by number; [0] unused; NULL: reserved */
-	size_t users, allocated_users;
 	struct ids_counter counter[MR_COUNTERS_MAX];
-	struct ids_hash user_hash;
+	struct mr_ids_users users;
 	uint64_t changes;
+};
+/* Services and counters are copied, for they may change hands; a user's number never does. */
+struct mr_ids_snapshot {
+	const struct mr_ids_users *users;
+	uint32_t n_users;
+	uint64_t changes;
+	json_t *services, *counters;
 };
 
 static uint64_t hash_text(const char *s, uint64_t h)
@@ -45,99 +46,33 @@ static uint64_t hash_text(const char *s, uint64_t h)
 
 /* --- users ------------------------------------------------------------------------------------ */
 
-static size_t user_slot(const struct mr_ids *ids, const char *name)
-{
-	const struct ids_hash *h = &ids->user_hash;
-	size_t s = hash_text(name, HASH_START) & h->mask;
-
-	while (h->slot[s] != HASH_EMPTY && strcmp(ids->user[h->slot[s]], name) != 0)
-		s = (s + 1) & h->mask;
-	return s;
-}
-
-static int user_hash_room(struct mr_ids *ids)
-{
-	struct ids_hash *h = &ids->user_hash;
-	size_t slots = h->slot ? h->mask + 1 : 0;
-	uint32_t *fresh;
-
-	if (slots && h->used * 2 < slots)
-		return 0;
-	slots = slots ? slots * 2 : 64;
-	fresh = malloc(slots * sizeof(*fresh));
-	if (!fresh)
-		return -ENOMEM;
-	memset(fresh, 0xff, slots * sizeof(*fresh));
-	free(h->slot);
-	h->slot = fresh;
-	h->mask = slots - 1;
-	for (size_t i = 1; i < ids->users; i++)
-		if (ids->user[i])
-			h->slot[user_slot(ids, ids->user[i])] = (uint32_t)i;
-	return 0;
-}
-
-static int user_set(struct mr_ids *ids, size_t number, const char *name)
-{
-	_free_ char *copy = strdup(name);
-	int r;
-
-	if (!copy)
-		return -ENOMEM;
-	r = user_hash_room(ids);
-	if (r == 0)
-		r = mr_grow(&ids->user, &ids->allocated_users, number, sizeof(*ids->user));
-	if (r < 0)
-		return r;
-	while (ids->users <= number)
-		ids->user[ids->users++] = NULL;
-	ids->user_hash.slot[user_slot(ids, name)] = (uint32_t)number;
-	ids->user_hash.used++;
-	free(ids->user[number]);
-	ids->user[number] = MR_TAKE_PTR(copy);
-	ids->changes++;
-	return 0;
-}
-
 int mr_ids_user(struct mr_ids *ids, const char *name, uint32_t *out)
 {
-	size_t number = ids->users < 1 ? 1 : ids->users;
-	uint32_t found;
+	uint32_t number = ids->users.n ? ids->users.n : 1;
 	int r;
 
 	if (!*name) {
 		*out = 0;
 		return 0;
 	}
-	r = user_hash_room(ids);
+	if (mr_ids_users_find(&ids->users, name, out) == 0)
+		return 0;
+	r = mr_ids_users_set(&ids->users, number, name);
 	if (r < 0)
 		return r;
-	found = ids->user_hash.slot[user_slot(ids, name)];
-	if (found != HASH_EMPTY) {
-		*out = found;
-		return 0;
-	}
-	if (number > USERS_MAX)
-		return -ENOSPC;
-	r = user_set(ids, number, name);
-	if (r == 0)
-		*out = (uint32_t)number;
-	return r;
+	ids->changes++;
+	*out = number;
+	return 0;
 }
 
 const char *mr_ids_user_name(const struct mr_ids *ids, uint32_t user)
 {
-	return user && user < ids->users ? ids->user[user] : NULL;
+	return user ? mr_ids_users_name(&ids->users, user) : NULL;
 }
 
 void mr_ids_reserve_users(struct mr_ids *ids, uint32_t user)
 {
-	if (user > USERS_MAX || user < ids->users)
-		return;
-	if (mr_grow(&ids->user, &ids->allocated_users, user, sizeof(*ids->user)) < 0)
-		return;
-	while (ids->users <= user)
-		ids->user[ids->users++] = NULL;
+	(void)mr_ids_users_reserve(&ids->users, user);
 }
 
 /* --- services --------------------------------------------------------------------------------- */
@@ -328,10 +263,12 @@ static int load_users(struct mr_ids *ids, const json_t *list)
 	json_array_foreach (list, i, v) {
 		const char *name = json_string_value(v);
 
-		if (i == 0 || i > USERS_MAX)
+		uint32_t twin;
+
+		if (i == 0 || i > MR_IDS_USERS_MAX)
 			continue;
-		if (name && *name)
-			r = user_set(ids, i, name);
+		if (name && *name && mr_ids_users_find(&ids->users, name, &twin) < 0)
+			r = mr_ids_users_set(&ids->users, (uint32_t)i, name);
 		else
 			mr_ids_reserve_users(ids, (uint32_t)i);
 		if (r < 0)
@@ -398,19 +335,22 @@ int mr_ids_load(const char *path, struct mr_ids **out, struct mr_error *e)
 	return 0;
 }
 
-char *mr_ids_dump(const struct mr_ids *ids)
+struct mr_ids_snapshot *mr_ids_snapshot(const struct mr_ids *ids)
 {
-	json_t *services = json_array(), *users = json_array(), *counters = json_array(), *top;
+	struct mr_ids_snapshot *s = calloc(1, sizeof(*s));
 	size_t last = MR_COUNTERS_MAX;
-	char *text;
 
+	if (!s)
+		return NULL;
+	s->users = &ids->users;
+	s->n_users = ids->users.n;
+	s->changes = ids->changes;
+	s->services = json_array();
+	s->counters = json_array();
 	for (int i = 0; i < MR_SERVICES_MAX; i++)
-		json_array_append_new(services, ids->service[i]
-							? json_string_nocheck(ids->service[i])
-							: json_null());
-	for (size_t i = 0; i < ids->users; i++)
-		json_array_append_new(users, ids->user[i] ? json_string(ids->user[i]) ?: json_null()
-							  : json_null());
+		json_array_append_new(s->services, ids->service[i]
+							   ? json_string_nocheck(ids->service[i])
+							   : json_null());
 	while (last && !ids->counter[last - 1].text)
 		last--;
 	for (size_t i = 0; i < last; i++) {
@@ -419,13 +359,62 @@ char *mr_ids_dump(const struct mr_ids *ids)
 		json_t *v = c->text ? json_pack("[s,s,I]", c->service, c->text, (json_int_t)c->used)
 				    : NULL;
 
-		json_array_append_new(counters, v ? v : json_null());
+		json_array_append_new(s->counters, v ? v : json_null());
 	}
-	top = json_pack("{s:i,s:o,s:o,s:o}", "version", IDS_VERSION, "services", services, "users",
-			users, "counters", counters);
-	text = top ? json_dumps(top, JSON_COMPACT) : NULL;
-	json_decref(top);
-	return text;
+	return s;
+}
+
+void mr_ids_snapshot_free(struct mr_ids_snapshot *s)
+{
+	if (!s)
+		return;
+	json_decref(s->services);
+	json_decref(s->counters);
+	free(s);
+}
+
+uint64_t mr_ids_snapshot_changes(const struct mr_ids_snapshot *s)
+{
+	return s->changes;
+}
+
+/* One by one: a tree of a million strings would take ten times their memory. */
+static void print_users(const struct mr_ids_snapshot *s, FILE *f)
+{
+	for (uint32_t i = 0; i < s->n_users; i++) {
+		const char *name = i ? mr_ids_users_name(s->users, i) : NULL;
+		json_t *v = name ? json_string(name) : NULL;
+
+		if (i)
+			fputc(',', f);
+		if (v)
+			json_dumpf(v, f, JSON_ENCODE_ANY);
+		else
+			fputs("null", f);
+		json_decref(v);
+	}
+}
+
+int mr_ids_snapshot_write(const struct mr_ids_snapshot *s, const char *path)
+{
+	_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return -ENOMEM;
+	fprintf(f, "{\"version\":%d,\"services\":", IDS_VERSION);
+	json_dumpf(s->services, f, JSON_COMPACT);
+	fputs(",\"users\":[", f);
+	print_users(s, f);
+	fputs("],\"counters\":", f);
+	json_dumpf(s->counters, f, JSON_COMPACT);
+	fputc('}', f);
+	if (ferror(f)) {
+		fclose(f);
+		return -ENOMEM;
+	}
+	return fclose(f) == 0 ? mr_write_file(path, text, len, 0600) : -ENOMEM;
 }
 
 uint64_t mr_ids_changes(const struct mr_ids *ids)
@@ -439,13 +428,10 @@ void mr_ids_free(struct mr_ids *ids)
 		return;
 	for (int i = 0; i < MR_SERVICES_MAX; i++)
 		free(ids->service[i]);
-	for (size_t i = 0; i < ids->users; i++)
-		free(ids->user[i]);
 	for (int i = 0; i < MR_COUNTERS_MAX; i++) {
 		free(ids->counter[i].service);
 		free(ids->counter[i].text);
 	}
-	free(ids->user);
-	free(ids->user_hash.slot);
+	mr_ids_users_clear(&ids->users);
 	free(ids);
 }

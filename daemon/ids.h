@@ -18,8 +18,13 @@ int mr_ids_load(const char *path, struct mr_ids **out, struct mr_error *e);
 int mr_ids_new(struct mr_ids **out);
 void mr_ids_free(struct mr_ids *ids);
 MR_DEFINE_CLEANUP(struct mr_ids *, mr_ids_free)
-/* The file's text; malloc'ed, NULL for want of memory. */
-char *mr_ids_dump(const struct mr_ids *ids);
+/* The tables as they are now, for another thread to write; NULL for want of memory.  It takes no
+ * time worth speaking of, and must be gone before the tables are. */
+struct mr_ids_snapshot;
+struct mr_ids_snapshot *mr_ids_snapshot(const struct mr_ids *ids);
+void mr_ids_snapshot_free(struct mr_ids_snapshot *s);
+int mr_ids_snapshot_write(const struct mr_ids_snapshot *s, const char *path);
+uint64_t mr_ids_snapshot_changes(const struct mr_ids_snapshot *s);
 uint64_t mr_ids_changes(const struct mr_ids *ids);
 
 /* The number of a service; a new one gets a free number, or one that `held` (bits) does not name.

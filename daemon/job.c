@@ -40,7 +40,7 @@ void mr_job_free(struct mr_job *j)
 	free(j->rule_counter);
 	free(j->service_id);
 	free(j->fresh);
-	free(j->ids_text);
+	mr_ids_snapshot_free(j->ids);
 	free(j->state_error);
 	free(j->text);
 	free(j);

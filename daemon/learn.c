@@ -18,6 +18,7 @@
 #define NS_PER_US	 1000ull
 #define TICK_MIN_US	 1000000ull /* us; sessions keep their permits alive in such steps, … */
 #define TICK_MAX_US	 10000000ull /* … or such ones: a permit is extended at half its time */
+#define TICK_STEP	 64 /* sessions between two looks at the clock: below 0.5 ms */
 #define ZONE_NS		 60000000000ull /* the time zone is looked at so often */
 #define SUSPECT_SESSIONS 64 /* sessions joined of lines that are only counted */
 #define USER_MAX	 320 /* bytes of a name that is worth a number: local part and domain */
@@ -401,14 +402,20 @@ static void in_order(struct mr_learn *l, const struct mr_policy *p)
 static int on_tick(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 {
 	struct mr_learn *l = userdata;
-	uint64_t step = l->m->active->policy->permit.ttl_us / 4;
-	size_t extended = 0;
+	uint64_t step = l->m->active->policy->permit.ttl_us / 4, now = mr_boottime_ns();
+	size_t extended = 0, some;
+	int more;
 
-	mr_learner_tick(l->learner, mr_boottime_ns(), &extended);
+	do {
+		more = mr_learner_tick(l->learner, now, TICK_STEP, &some);
+		extended += some;
+	} while (more && mr_boottime_ns() < now + MR_STEP_NS);
 	if (extended)
 		mr_entries_changed(l->m);
 	step = step < TICK_MIN_US ? TICK_MIN_US : step > TICK_MAX_US ? TICK_MAX_US : step;
-	sd_event_source_set_time(s, mr_boottime_ns() / 1000 + step);
+	/* the rest of the sessions at once, but behind whoever waits */
+	sd_event_source_set_time(s, more ? 0 : mr_boottime_ns() / 1000 + step);
+	sd_event_source_set_time_accuracy(s, more ? 1 : TICK_MIN_US);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 

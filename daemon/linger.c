@@ -53,6 +53,22 @@ static void stay_awake(struct mr_linger *l, int fd)
 	l->pass = l->missed;
 }
 
+/* One callback, with a clock beside it: whatever takes long belongs to the worker or goes in steps,
+ * and a turn that is long all the same shall be seen. */
+static int turn(struct mr_linger *l, sd_event *event)
+{
+	uint64_t ns = mr_boottime_ns();
+	int r = sd_event_dispatch(event);
+
+	ns = mr_boottime_ns() - ns;
+	l->turns++;
+	if (ns > l->longest_ns)
+		l->longest_ns = ns;
+	if (ns > l->recent_ns)
+		l->recent_ns = ns;
+	return r;
+}
+
 int mr_linger_loop(struct mr_linger *l, sd_event *event)
 {
 	int fd = sd_event_get_fd(event), r = fd < 0 ? fd : 0, code;
@@ -64,7 +80,7 @@ int mr_linger_loop(struct mr_linger *l, sd_event *event)
 			r = sd_event_wait(event, UINT64_MAX);
 		}
 		if (r > 0)
-			r = sd_event_dispatch(event);
+			r = turn(l, event);
 	}
 	if (r >= 0)
 		r = sd_event_get_exit_code(event, &code);

@@ -82,9 +82,7 @@ int mr_job_number(struct mr_job *j)
 	j->spec.image = j->image;
 	j->spec.number = j->generation;
 	j->spec.rule_counter = j->rule_counter;
-	if (mr_ids_changes(m->ids) != m->ids_saved) {
-		j->ids_text = mr_ids_dump(m->ids);
-		j->ids_changes = mr_ids_changes(m->ids);
-	}
+	if (mr_ids_changes(m->ids) != m->ids_saved)
+		j->ids = mr_ids_snapshot(m->ids);
 	return 0;
 }

@@ -197,14 +197,14 @@ static void write_ids(struct mr_job *j)
 	struct mr_error e;
 	int r;
 
-	if (!j->ids_text)
+	if (!j->ids)
 		return;
-	r = path ? mr_write_file(path, j->ids_text, strlen(j->ids_text), 0600) : -ENOMEM;
+	r = path ? mr_ids_snapshot_write(j->ids, path) : -ENOMEM;
+	j->ids_written = r == 0;
 	if (r == 0)
 		return;
 	mr_error(&e, r, "%s: %s", path ? path : "ids.json", strerror(-r));
 	state_trouble(j, e.text);
-	j->ids_changes = 0;
 }
 
 void mr_job_load(void *arg)

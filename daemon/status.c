@@ -165,6 +165,15 @@ static json_t *memory(struct mr_manager *m)
 			 proc_status("VmHWM"));
 }
 
+static json_t *loop(struct mr_manager *m)
+{
+	double recent = (double)m->linger.recent_ns / 1e9;
+
+	m->linger.recent_ns = 0;
+	return json_pack("{s:I,s:f,s:f}", "turns", (json_int_t)m->linger.turns, "longest",
+			 (double)m->linger.longest_ns / 1e9, "recent", recent);
+}
+
 static json_t *services(const struct mr_manager *m)
 {
 	json_t *list = json_array(), *s;
@@ -250,6 +259,7 @@ json_t *mr_status(struct mr_manager *m)
 	set(o, "dovecot", mr_authpolicy_json(m));
 	set(o, "accounts", mr_accounts_json(m));
 	set(o, "memory", memory(m));
+	set(o, "loop", loop(m));
 	set(o, "answers", mr_policyd_json(m));
 	set(o, "warnings", warnings(m, &s));
 	return o;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define EVICT_TRIES  8 /* bans given up for one new ban when the kernel still says full */
+#define SWEEP_CHUNK  64 /* entries in one call of the kernel */
 #define PREFIX4_PLEN 32 /* entry.plen of an IPv4 entry: exactly the address */
 
 struct mr_book {
@@ -287,22 +288,67 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 	return NULL;
 }
 
-int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next)
+static int del_many(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
+		    size_t n)
 {
-	uint64_t soonest = UINT64_MAX;
+	int r = 0;
+
+	if (b->ops.del_many)
+		return b->ops.del_many(kind, k, n, b->userdata);
+	for (size_t i = 0; i < n && b->ops.del && (r == 0 || r == -ENOENT); i++)
+		r = b->ops.del(kind, &k[i], b->userdata);
+	return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * At most a chunk of what has run out.  The heap's last place is looked at first: it costs nothing
+ * to take, where the top has the whole depth to fill; when all run out together, none is filled.
+ */
+static int sweep_some(struct mr_book *b, enum mr_entry_kind kind, uint64_t now, size_t max,
+		      size_t *out)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	struct mr_entry_item gone[SWEEP_CHUNK];
+	struct mr_entry_key key[SWEEP_CHUNK];
 	size_t n = 0;
 	int r;
 
-	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
-		struct mr_entry_table *t = &b->table[kind];
+	while (n < SWEEP_CHUNK && n < max && t->used && t->item[t->heap[0]].v.expires <= now) {
+		uint32_t last = t->heap[t->used - 1];
 
-		while (t->used && t->item[t->heap[0]].v.expires <= now && n < max) {
-			r = table_drop(b, kind, t->heap[0]);
+		if (t->item[last].v.expires > now)
+			last = t->heap[0];
+		gone[n] = t->item[last];
+		key[n] = gone[n].key;
+		n++;
+		mr_entry_table_remove(t, last);
+	}
+	r = n ? del_many(b, kind, key, n) : 0;
+	for (size_t i = 0; i < n && r < 0; i++)
+		mr_entry_table_insert(t, &gone[i].key, &gone[i].v, &gone[i].made_for);
+	if (r < 0)
+		return r;
+	b->stats.expired[kind] += n;
+	b->changes += n;
+	*out = n;
+	return 0;
+}
+
+int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next)
+{
+	uint64_t soonest = UINT64_MAX;
+	size_t n = 0, some;
+	int r;
+
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		const struct mr_entry_table *t = &b->table[kind];
+
+		do {
+			r = sweep_some(b, kind, now, max - n, &some);
 			if (r < 0)
 				return r;
-			b->stats.expired[kind]++;
-			n++;
-		}
+			n += some;
+		} while (some);
 		if (t->used && t->item[t->heap[0]].v.expires < soonest)
 			soonest = t->item[t->heap[0]].v.expires;
 	}

@@ -533,25 +533,29 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 	return 1;
 }
 
-int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended)
+int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t max, size_t *extended)
 {
-	struct mr_learn_item *s, *following;
+	struct mr_learn_item *s = mr_learn_table_walk(l->sessions, l->ticked);
 	uint64_t oldest;
 	size_t n = 0;
 
 	now += MR_LEARN_EPOCH;
 	oldest = now > max_age(l) ? now - max_age(l) : 0;
 	l->now = now;
-	for (s = mr_learn_table_walk(l->sessions, NULL); s; s = following) {
-		following = mr_learn_table_walk(l->sessions, s);
+	for (; s && max; max--) {
+		/* what is dropped, now or between two calls, stays a place to go on from */
+		l->ticked = s;
 		if (s->b < oldest)
 			mr_learn_table_drop(l->sessions, s);
 		else if (s->b >= MR_LEARN_EPOCH && /* no session outlives its machine */
 			 s->tag < MR_LEARN_FORMATS && l->format[s->tag].logs_out)
 			n += session_stands(l, s, now);
+		s = mr_learn_table_walk(l->sessions, s);
 	}
+	if (!s)
+		l->ticked = NULL;
 	*extended = n;
-	return 0;
+	return s != NULL;
 }
 
 void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out)

@@ -44,6 +44,7 @@ struct mr_learner {
 		bool logs_out; /* was seen to log the end of a session */
 	} format[MR_LEARN_FORMATS];
 	size_t formats;
+	struct mr_learn_item *ticked; /* the session that the tick looked at last; NULL: none */
 	struct mr_learn_stats stats;
 };
 

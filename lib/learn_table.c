@@ -26,6 +26,8 @@
 #define TICK_SHIFT 30 /* nanoseconds to ticks of 1.07 s: 32 bits of them are 146 years */
 #define FRESH	   2 /* ticks that a record is kept in which nobody says how long */
 #define BUCKETS	   64 /* of an empty table */
+#define HAND_STEPS 1024 /* records the hand passes before it takes a touched one: about 20 us */
+#define RECENT	   8 /* a power of two; records that one event may hold on to at the same time */
 
 struct mr_learn_table {
 	uint64_t secret[2];
@@ -39,6 +41,7 @@ struct mr_learn_table {
 	struct mr_learn_item *item;
 	void *items; /* the block that `item` is the aligned part of */
 	uint32_t *bucket; /* index + 1; 0: empty */
+	uint32_t recent[RECENT], turn; /* index + 1 of what was asked for last */
 };
 
 int mr_learn_table_new(size_t max, struct mr_learn_table **out)
@@ -186,16 +189,25 @@ static void sweep(struct mr_learn_table *t, uint32_t now)
 	}
 }
 
+static bool in_use(const struct mr_learn_table *t, const struct mr_learn_item *r)
+{
+	for (size_t i = 0; i < RECENT; i++)
+		if (t->recent[i] == (uint32_t)(r - t->item) + 1)
+			return true;
+	return false;
+}
+
+/* A storm of strangers leaves every record touched: the hand does not walk them all for one. */
 static void forget_one(struct mr_learn_table *t)
 {
 	struct mr_learn_item *r;
 
-	for (;;) {
+	for (size_t n = 0;; n++) {
 		r = &t->item[t->hand];
 		t->hand = t->hand + 1 == t->max ? 0 : t->hand + 1;
 		if (!r->used)
 			continue;
-		if (!r->touched)
+		if (!r->touched || (n >= HAND_STEPS && !in_use(t, r)))
 			break;
 		r->touched = false;
 	}
@@ -228,6 +240,7 @@ static struct mr_learn_item *make_one(struct mr_learn_table *t, const uint64_t k
 				     .used = true,
 				     .touched = true };
 	*b = i;
+	t->recent[t->turn++ % RECENT] = i;
 	t->count++;
 	return r;
 }
@@ -241,6 +254,7 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 		r = &t->item[i - 1];
 		if (r->key[0] == key[0] && r->key[1] == key[1]) {
 			r->touched = true;
+			t->recent[t->turn++ % RECENT] = i;
 			return r;
 		}
 	}

@@ -19,6 +19,9 @@ struct mr_book_ops {
 	int (*put)(enum mr_entry_kind kind, const struct mr_entry_key *k, const struct mr_entry *v,
 		   void *userdata);
 	int (*del)(enum mr_entry_kind kind, const struct mr_entry_key *k, void *userdata);
+	/* Many that ran out, in one call, so that a million costs less; NULL: `del` for each. */
+	int (*del_many)(enum mr_entry_kind kind, const struct mr_entry_key *k, size_t n,
+			void *userdata);
 };
 struct mr_book_limits {
 	uint32_t permits_max, bans_max;

@@ -88,6 +88,9 @@ enum mr_entry_kind { MR_PERMIT, MR_BAN };
 int mr_entries_put(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key,
 		   const struct mr_entry *value); /* -E2BIG: full */
 int mr_entries_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key);
+/* Many in one call; what is not there is passed over. */
+int mr_entries_delete_many(struct mr_kernel *k, enum mr_entry_kind kind,
+			   const struct mr_entry_key *keys, size_t n);
 uint32_t mr_entries_max(struct mr_kernel *k, enum mr_entry_kind kind); /* the map's size */
 /* Every entry, `max` at a time; the cursor starts zeroed, *n = 0 at the end.  A hash bucket is read
  * as a whole: `max` below MR_ENTRIES_CHUNK may fail with -ENOSPC. */

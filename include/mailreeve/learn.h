@@ -69,9 +69,10 @@ void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s);
  * reason. */
 int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at, uint64_t now,
 		     struct mr_learn_result *out);
-/* Keeps the permits of open sessions alive.  Call at least every quarter of the permit ttl;
- * *extended counts. */
-int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t *extended);
+/* Keeps the permits of open sessions alive.  Call at least every quarter of the permit ttl, and
+ * again as long as it returns 1: it looks at `max` sessions at most, and goes on where it was.
+ * *extended counts those of this call. */
+int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t max, size_t *extended);
 void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out);
 
 #endif

@@ -21,7 +21,8 @@
  *                   "services":[{"name","ports","mode"}],"permits":{"live","max"},
  *                   "bans":{"live","max"},"learn":learn|null,
  *                   "dovecot":dovecot|null,"accounts":accounts|null,"memory":{"active","spare"},
- *                   "warnings":[text…]}
+ *                   "loop":{"turns","longest","recent"} (seconds that one callback kept the others
+ *                   waiting; recent: since status was asked last),"warnings":[text…]}
  * learn            {"sources":[{"name","kind":"file"|"journal"|"stdin","state":"waiting"|
  *                   "catching up"|"following"|"failed"|"ended","lines","events":{"login","logout",
  *                   "failure","abuse"},"skipped","lost":[{"program","lines","example"}],

@@ -26,6 +26,20 @@ int mr_entries_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct
 	return bpf_map_delete_elem(entry_map(k, kind), key) < 0 ? -errno : 0;
 }
 
+int mr_entries_delete_many(struct mr_kernel *k, enum mr_entry_kind kind,
+			   const struct mr_entry_key *keys, size_t n)
+{
+	for (size_t done = 0; done < n;) {
+		uint32_t count = n - done > UINT32_MAX ? UINT32_MAX : (uint32_t)(n - done);
+		int r = bpf_map_delete_batch(entry_map(k, kind), &keys[done], &count, NULL);
+
+		if (r < 0 && errno != ENOENT)
+			return -errno;
+		done += count + (r < 0); /* it stops at one that is not there */
+	}
+	return 0;
+}
+
 /* A walk by buckets: entries that come and go meanwhile do not send it back to the start, as the
  * walk by keys would be.  The cursor holds the bucket number in the first bytes of `next`. */
 int mr_entries_read(struct mr_kernel *k, enum mr_entry_kind kind, struct mr_entries_cursor *c,

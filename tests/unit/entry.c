@@ -25,6 +25,7 @@ struct mirror {
 	size_t n[2];
 	size_t room[2]; /* the kernel's map size */
 	int refuse; /* what the next put answers */
+	int refuse_many; /* the same of the deletion of many */
 };
 
 static int find(struct mirror *m, enum mr_entry_kind kind, const struct mr_entry_key *k)
@@ -68,7 +69,16 @@ static int del(enum mr_entry_kind kind, const struct mr_entry_key *k, void *user
 	return 0;
 }
 
-static const struct mr_book_ops ops = { put, del };
+static int del_many(enum mr_entry_kind kind, const struct mr_entry_key *k, size_t n, void *userdata)
+{
+	struct mirror *m = userdata;
+
+	for (size_t i = 0; i < n && !m->refuse_many; i++)
+		assert_int_equal(del(kind, &k[i], m), 0);
+	return m->refuse_many;
+}
+
+static const struct mr_book_ops ops = { .put = put, .del = del, .del_many = del_many };
 static struct mirror mirror;
 
 static struct mr_book *book(uint32_t permits, uint32_t bans, uint8_t p6, uint8_t b6)
@@ -156,6 +166,35 @@ static void test_life(void **state _unused_)
 	assert_int_equal(dropped, 1);
 	assert_true(next == UINT64_MAX);
 	assert_int_equal(mirror.n[MR_PERMIT], 0);
+	mr_book_free(b);
+}
+
+/* More than one call of the kernel takes, live ones among them; what it refuses stays. */
+static void test_sweep(void **state _unused_)
+{
+	struct mr_book *b = book(1000, 10, 128, 64);
+	uint64_t next = 0;
+	size_t dropped = 0;
+	char text[32];
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "192.0.%u.%u", i / 256, i % 256);
+		add(b, MR_PERMIT, text, (i % 10 == 3 ? 9 : 2 + i % 3) * SECOND, SECOND, NULL);
+	}
+	mirror.refuse_many = -EIO;
+	assert_int_equal(mr_book_sweep(b, 5 * SECOND, SIZE_MAX, &dropped, &next), -EIO);
+	same(b);
+	assert_true(has(b, MR_PERMIT, "192.0.0.2", SECOND));
+	mirror.refuse_many = 0;
+	assert_int_equal(mr_book_sweep(b, 5 * SECOND, 100, &dropped, &next), 0);
+	assert_int_equal(dropped, 100);
+	assert_true(next <= 5 * SECOND);
+	same(b);
+	assert_int_equal(mr_book_sweep(b, 5 * SECOND, SIZE_MAX, &dropped, &next), 0);
+	assert_int_equal(dropped, 800);
+	assert_int_equal(next, 9 * SECOND);
+	assert_int_equal(mirror.n[MR_PERMIT], 100);
+	same(b);
 	mr_book_free(b);
 }
 
@@ -391,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_life),  cmocka_unit_test(test_full),
 		cmocka_unit_test(test_width), cmocka_unit_test(test_rekey),
 		cmocka_unit_test(test_adopt), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_sweep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
