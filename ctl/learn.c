@@ -162,7 +162,8 @@ const struct mr_command mr_ctl_learn = {
 		"daemon and no privilege is needed.  Without -c the defaults apply, and all\n"
 		"formats are tried, those of servers no longer shipped too.\n"
 		"--explain says of lines (arguments, or standard input) which format takes them\n"
-		"and what it reads, or how far each came; status 1 if one was not taken.",
+		"and how each part is read, or at which column each gave up; status 1 if one was\n"
+		"not taken.",
 	.options = options,
 	.options_size = sizeof(struct options),
 	.max_args = 65536,

@@ -43,7 +43,8 @@ static const char FORWARDED[] =
 	       "{?conn unix:auth-worker (pid={number},uid={number}): auth-worker<{number}>: " \
 	       "}{word}"
 #define D_REFUSED \
-	"{{P|p}assword mismatch|{U|u}nknown user|{I|i}nvalid credentials|" \
+	"{Password mismatch|password mismatch|Unknown user|unknown user|" \
+	"Invalid credentials|invalid credentials|" \
 	"Login failed (status=1)|pam_authenticate() failed: {Permission denied|" \
 	"Authentication failure{? (password mismatch?)}|" \
 	"User not known to the underlying authentication module}}" \
