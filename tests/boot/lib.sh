@@ -70,7 +70,7 @@ seed() {
 	ok "make install" make -s -C "$top" B="$MR_BUILD" DESTDIR="$work/seed" prefix=/usr install
 	cp "$MR_BUILD/tests/net/mrnet" "$work/seed/usr/lib/mrnet"
 	mkdir -p "$work/seed/etc/systemd/system/mailreeve.service.d"
-	printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\nRestartSec=300ms\n' \
+	printf '[Service]\nWatchdogSec=5s\nTimeoutAbortSec=2s\nRestartSec=300ms\n' \
 		>"$work/seed/etc/systemd/system/mailreeve.service.d/test.conf"
 }
 boot() { # SEED

@@ -5,6 +5,8 @@
  * Part of mrnet.  A second thread appends the usual mix of a mail log at a steady rate; the first
  * writes one login after another, each from a fresh address, and sends SYNs from that address until
  * one is answered.  What is printed holds the way there and back, and up to RESEND_NS of waiting.
+ * With "-" for a file, lines go to standard output as the journal has them, without time and
+ * program, and figures to standard error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,7 @@
 
 struct writer {
 	int fd;
+	bool bare; /* messages alone */
 	long rate;
 	atomic_bool stop;
 	atomic_ulong lines;
@@ -39,6 +42,16 @@ static void stamp(char *out, size_t n)
 	struct tm tm;
 
 	strftime(out, n, "%b %e %H:%M:%S", localtime_r(&t, &tm));
+}
+
+/* Takes time, host and program off the front. */
+static size_t bare(char *line, size_t n)
+{
+	const char *message = strstr(line, ": ");
+	size_t head = message ? (size_t)(message - line) + 2 : 0;
+
+	memmove(line, line + head, n - head);
+	return n - head;
 }
 
 /* One line in eleven is a login or a failure, as on a busy server. */
@@ -76,8 +89,11 @@ static void *write_mix(void *arg)
 		struct timespec tick = { .tv_nsec = TICK_NS };
 		size_t n = 0;
 
-		for (; done < due && n < (1 << 20) - LINE_MAX_; done++)
-			n += (size_t)mixed(buf + n, done);
+		for (; done < due && n < (1 << 20) - LINE_MAX_; done++) {
+			size_t len = (size_t)mixed(buf + n, done);
+
+			n += w->bare ? bare(buf + n, len) : len;
+		}
 		if (n && write(w->fd, buf, n) != (ssize_t)n)
 			perror("write");
 		w->lines = done;
@@ -109,16 +125,15 @@ static bool answered(int fd, const struct syn *s, uint64_t ns)
 }
 
 /* Nanoseconds; 0: never. */
-static uint64_t measure(int fd, struct sockaddr_ll *to, int log, const char *dst, uint16_t port,
-			unsigned int i)
+static uint64_t measure(int fd, struct sockaddr_ll *to, const struct writer *w, const char *dst,
+			uint16_t port, unsigned int i)
 {
 	static const char *const nets[] = { "192.0.2", "198.51.100", "203.0.113" };
 	char line[LINE_MAX_], when[32], addr[32];
 	struct syn s = { .flags = TCP_SYN_FLAG, .seq = i };
 	uint8_t frame[FRAME_MAX];
 	uint64_t begin, now;
-	size_t len;
-	int n;
+	size_t len, n;
 
 	snprintf(addr, sizeof(addr), "%s.%u", nets[i / 250 % 3], 1 + i % 250);
 	if (endpoint_parse(addr, (uint16_t)(30000 + i), &s.src) < 0 ||
@@ -126,12 +141,15 @@ static uint64_t measure(int fd, struct sockaddr_ll *to, int log, const char *dst
 		exit(2);
 	len = frame_ip(&s, frame);
 	stamp(when, sizeof(when));
-	n = snprintf(line, sizeof(line),
-		     "%s mx dovecot: imap-login: Login: user=<measured%u>, method=PLAIN, rip=%s, "
-		     "lip=10.77.0.1, mpid=1, TLS, session=<>\n",
-		     when, i, addr);
+	n = (size_t)snprintf(
+		line, sizeof(line),
+		"%s mx dovecot: imap-login: Login: user=<measured%u>, method=PLAIN, rip=%s, "
+		"lip=10.77.0.1, mpid=1, TLS, session=<>\n",
+		when, i, addr);
+	if (w->bare)
+		n = bare(line, n);
 	begin = now_ns(CLOCK_MONOTONIC);
-	if (write(log, line, (size_t)n) != n)
+	if (write(w->fd, line, n) != (ssize_t)n)
 		return 0;
 	do {
 		if (send_ip(fd, to, frame, len) < 0)
@@ -165,7 +183,8 @@ int cmd_learn(int argc, char **argv)
 	if (n == 0 || n > ADDRESSES)
 		return 2;
 	fd = packet_socket(argv[1], &to, argv[2]);
-	w.fd = open(argv[5], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	w.bare = strcmp(argv[5], "-") == 0;
+	w.fd = w.bare ? 1 : open(argv[5], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	w.rate = atol(argv[6]);
 	if (w.fd < 0 || pthread_create(&thread, NULL, write_mix, &w) != 0) {
 		perror(argv[5]);
@@ -173,19 +192,20 @@ int cmd_learn(int argc, char **argv)
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		usleep(1000 + i * 37 % 1500);
-		took[i] = measure(fd, &to, w.fd, argv[3], (uint16_t)atoi(argv[4]), i);
+		took[i] = measure(fd, &to, &w, argv[3], (uint16_t)atoi(argv[4]), i);
 		missed += took[i] == 0;
 	}
 	w.stop = true;
 	pthread_join(thread, NULL);
 	qsort(took, n, sizeof(took[0]), by_value);
-	printf("%u logins, %u missed, %lu lines beside; us: least %llu median %llu p90 %llu p99 "
-	       "%llu "
-	       "most %llu\n",
-	       n, missed, (unsigned long)w.lines,
-	       (unsigned long long)took[missed < n ? missed : 0] / 1000,
-	       (unsigned long long)took[n / 2] / 1000, (unsigned long long)took[n * 9 / 10] / 1000,
-	       (unsigned long long)took[n * 99 / 100] / 1000,
-	       (unsigned long long)took[n - 1] / 1000);
+	fprintf(w.bare ? stderr : stdout,
+		"%u logins, %u missed, %lu lines beside; us: least %llu median %llu p90 %llu p99 "
+		"%llu "
+		"most %llu\n",
+		n, missed, (unsigned long)w.lines,
+		(unsigned long long)took[missed < n ? missed : 0] / 1000,
+		(unsigned long long)took[n / 2] / 1000, (unsigned long long)took[n * 9 / 10] / 1000,
+		(unsigned long long)took[n * 99 / 100] / 1000,
+		(unsigned long long)took[n - 1] / 1000);
 	return missed ? 1 : 0;
 }
