@@ -285,7 +285,7 @@ static bool is_glued(const struct mr_line *l)
 		return false;
 	stamp = (struct mr_str){ s.p, n };
 	for (s = l->message; s.n >= n + 3; s.p++, s.n--) {
-		const char *q = memmem(s.p, s.n, stamp.p, stamp.n);
+		const char *q = memmem(s.p + 1, s.n - 1, stamp.p, stamp.n); /* not Exim's own */
 
 		if (!q)
 			return false;

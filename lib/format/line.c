@@ -17,6 +17,7 @@
 
 #define US_PER_S     1000000u
 #define DAY_S	     86400
+#define UNIX_MIN_S   1000000000 /* seconds: a number below is no time, in a log of this century */
 #define REPEATED_MAX 1000000 /* times: no daemon waits longer before it says so */
 #define TAI_AHEAD_S  10 /* seconds; multilog adds no later leap second without a table */
 #define ISO_BYTES    19 /* "2026-11-21T20:43:50" */
@@ -164,6 +165,8 @@ static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 cut:
 	s->p += 15;
 	s->n -= 15;
+	if (s->n && *s->p == '.')
+		*out += fraction(s);
 	return true;
 }
 
@@ -268,6 +271,34 @@ cut:
 	us = fraction(s);
 	zone(s, &gmtoff);
 	*out = stamp(c->last_iso_days, c->last_iso_second, us, gmtoff);
+	return true;
+}
+
+/* "Sat 2026-11-21 20:43:50 UTC" and "1795293830.123456": short-full and short-unix of journalctl.
+ */
+static bool cut_journalctl(struct mr_str *s, struct mr_clock *c, uint64_t *out)
+{
+	struct mr_str t = *s, zone_name;
+	uint64_t seconds;
+
+	if (t.n > 4 && t.p[3] == ' ' && is_digit(t.p[4])) {
+		t.p += 4;
+		t.n -= 4;
+		if (!cut_iso(&t, c, out) || !MR_CUT(&t, " ") ||
+		    !mr_cut_class(&t, MR_CLASS_WORD, &zone_name))
+			return false;
+		if (mr_str_is(zone_name, "UTC"))
+			*out += (uint64_t)c->gmtoff * US_PER_S;
+	} else {
+		if (!mr_cut_number(&t, &seconds) || seconds < UNIX_MIN_S || seconds > UINT32_MAX ||
+		    t.n == 0 || *t.p != '.')
+			return false;
+		*out = seconds * US_PER_S;
+		*out += fraction(&t);
+	}
+	if (t.n == 0 || *t.p != ' ')
+		return false;
+	*s = t;
 	return true;
 }
 
@@ -389,6 +420,19 @@ static bool cut_plain_word(struct mr_str *s)
 	return true;
 }
 
+/* A host that is told by its IPv6 address, which is no program. */
+static bool cut_address(struct mr_str *s)
+{
+	struct mr_str t = *s, host;
+	struct mr_addr a;
+
+	if (!cut_token(&t, &host) || host.n < 2 || !memchr(host.p, ':', host.n - 1) ||
+	    mr_addr_parse(host.p, host.n, &a) < 0)
+		return false;
+	*s = t;
+	return true;
+}
+
 /*
  * Behind a syslog stamp: "host program[pid]: message", "program: message" or just a message.
  *
@@ -398,9 +442,13 @@ static bool cut_plain_word(struct mr_str *s)
 static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 {
 	struct mr_str t = *s, u, host, id;
-	bool plain = cut_plain_word(&t);
+	bool plain;
 
-	if (!plain && (cut_program(s, l) || !cut_token(&t, &host)))
+	if (t.n && *t.p == '<') /* "<mail.info>" of BSD's syslogd -v */
+		cut_token(&t, &host);
+	*s = t;
+	plain = cut_plain_word(&t);
+	if (!plain && !cut_address(&t) && (cut_program(s, l) || !cut_token(&t, &host)))
 		return;
 	u = t;
 	if (cut_program(&u, l) && u.p[-1] == ' ' && l->program.p[l->program.n] != ' ') {
@@ -499,7 +547,7 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 		out->body = s;
 	} else if (cut_bsd(&s, clock, &time_us) || cut_iso(&s, clock, &time_us) ||
 		   cut_with_year(&s, clock, &time_us) || cut_unpadded(&s, clock, &time_us) ||
-		   cut_tai64n(&s, &time_us)) {
+		   cut_tai64n(&s, &time_us) || cut_journalctl(&s, clock, &time_us)) {
 		out->time_us = time_us;
 		MR_CUT(&s, " ");
 		out->body = s;

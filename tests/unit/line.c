@@ -48,6 +48,12 @@ static void test_stamps(void **state)
 		parse("Nov 21 20:43:50 mail a[1]: message repeated 3 times: [ b]").repeated, 3);
 	expect("Nov 21 20:43:50 mail a[1]: message repeated 3 times: [ b", "a", 1,
 	       "message repeated 3 times: [ b", AT(20, 43, 50));
+	expect("Nov 21 20:43:50.123456 mail a[1]: b", "a", 1, "b", AT(20, 43, 50) + 123456);
+	expect("Nov 21 20:43:50.5 a: b", "a", 0, "b", AT(20, 43, 50) + 500000);
+	expect("Sat 2026-11-21 20:43:50 UTC mail a[1]: b", "a", 1, "b", AT(20, 43, 50));
+	expect("1795293830.000001 mail a[1]: b", "a", 1, "b", AT(20, 43, 50) + 1);
+	expect("Nov 21 20:43:50 <mail.info> mail a[1]: b", "a", 1, "b", AT(20, 43, 50));
+	expect("Nov 21 20:43:50 2001:db8::1 a[1]: b", "a", 1, "b", AT(20, 43, 50));
 	expect("Nov 1 00:00:00 mail a: b", "a", 0, "b", 1793491200000000u);
 	expect("Nov 21 0:00:00 mail a: b", "", 0, "Nov 21 0:00:00 mail a: b", 0);
 	expect("@400000006a20a380077a9e94 imap-login: Info: x", "imap-login", 0, "Info: x",
