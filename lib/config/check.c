@@ -226,7 +226,7 @@ static bool is_nginx_log(const struct mr_learn_source *s)
 {
 	bool asked = !s->formats;
 
-	for (size_t i = 0; i < s->n_formats; i++)
+	for (size_t i = 0; s->formats && i < s->n_formats; i++)
 		asked |= strcmp(s->formats[i], "nginx") == 0;
 	return asked && (s->n_formats == 1 || strstr(s->path, "nginx"));
 }
