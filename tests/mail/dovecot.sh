@@ -89,6 +89,14 @@ ok "two wrong passwords are two" not has_ban $DENIED
 login imap $DENIED alice wrong
 ok "the third one bans" within 3 has_ban $DENIED
 ok "which cuts the packets" silent $DENIED 143
+for _ in 1 2 3; do login pop3 $DENIED6 alice wrong; done
+ok "the same over IPv6" within 3 has_ban 2001:db8:b::/64
+ok "which cuts the packets, too" silent $DENIED6 110
+ctl permit delete $ALLOWED >/dev/null # who has one may fail more often
+for _ in 1 2 3; do PASSWORD=wrong mail $ALLOWED a@example.test b@example.test 587 fred >/dev/null; done
+ok "and for SMTP" within 3 has_ban $ALLOWED
+ok "which cuts the packets of every service" silent $ALLOWED 110
+ctl ban delete $ALLOWED >/dev/null
 
 # --- the same shop in a database
 if database_make; then
@@ -113,4 +121,8 @@ ok "mailreeved stops" stop_daemon
 ok "Dovecot lets in who has the password" login imap $STRANGER alice
 ok "mailreeved comes back" daemon
 ok "and refuses again" within 10 not login pop3 $STRANGER alice
+kill -STOP "$DAEMON"
+ok "mailreeved hangs: Dovecot lets in, later" login imap $STRANGER6 alice
+kill -CONT "$DAEMON"
+ok "and when it wakes up it refuses again" within 10 not login pop3 $STRANGER alice
 done_testing

@@ -171,7 +171,7 @@ host_of() { case $1 in *:*) echo "[$S6]" ;; *) echo $S4 ;; esac; }
 # mail SRC FROM TO [PORT [USER]]: what the server says last, without its greeting: 250, or a refusal
 mail() {
 	local login=()
-	[ -z "${5:-}" ] || login=(--user "$5:${5}pw" --login-options AUTH=PLAIN)
+	[ -z "${5:-}" ] || login=(--user "$5:${PASSWORD:-${5}pw}" --login-options AUTH=PLAIN)
 	printf 'Subject: test\n\n%s\n' "${TEXT:-hello}" |
 		cli curl -sv --max-time 20 --interface "$1" "smtp://$(host_of "$1"):${4:-25}/client.test" \
 			"${login[@]}" --mail-from "$2" --mail-rcpt "$3" -T - 2>&1 | tr -d '\r' | reply

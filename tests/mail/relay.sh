@@ -4,8 +4,9 @@
 # relay.sh - a real Postfix asks, a real Dovecot logs: who may relay, and for how long; senders,
 # groups, each relay mode, socketmap tables, and a daemon that is gone or hangs.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../net/mariadb.sh"
 
-# policy MODE: the policy with this relay mode; permits last three seconds
+# policy MODE [STATEMENT]: the policy with this relay mode; permits last three seconds
 policy() {
 	config <<-C
 		interface s0;
@@ -22,6 +23,7 @@ policy() {
 		service imap { allow any; }
 		permit { ttl 3s; }
 		learn { file "$DOVELOG"; file "$MAILLOG"; }
+		${2:-}
 		relay {
 			mode $1;
 			local-domains { example.test };
@@ -84,9 +86,14 @@ for src in "pop3 $STRANGER" "imap $STRANGER6"; do
 done
 
 # --- SASL
-ok "SASL relays" test "$(code $STRANGER a@b.example $AWAY 587 alice)" = 250
-ok "… and earns a permit" within 3 relays $STRANGER
-ok "… that ends too" within 8 refused $STRANGER
+for src in $STRANGER $STRANGER6; do
+	is "SASL from $src relays" 250 "$(code "$src" a@b.example $AWAY 587 alice)"
+	ok "… and earns a permit" within 3 relays "$src"
+	ok "… nobody else" refused $OTHER
+	ok "… that ends too" within 8 refused "$src"
+	is "… a wrong password does not" "535 5.7.8" "$(PASSWORD=wrong mail "$src" a@b.example $AWAY 587 alice | cut -c1-9)"
+	ok "… nor earn one" refused "$src"
+done
 is "a user that the rule lists" 250 "$(code $OTHER a@b.example $AWAY 587 alice)"
 is "… and one that it does not" "550 5.7.1 <$AWAY>: Recipient address rejected: access denied" \
 	"$(mail $OTHER a@b.example $AWAY 587 fred)"
@@ -102,6 +109,31 @@ ok "… may send" ctl account allow fred smtp none
 is "… as the same mailbox" 550 "$(code $STRANGER a@b.example $AWAY 587 fred)"
 is "… others may" 250 "$(code $GUEST a@b.example $AWAY 587 alice)"
 ctl account remove fred >/dev/null
+# shop STORE: fred sends from one address of each family
+shop() {
+	local src
+	for src in $STRANGER $STRANGER6; do
+		is "$1: from its address" 250 "$(code $src a@b.example $AWAY 587 fred)"
+	done
+	for src in $GUEST $GUEST6; do
+		is "… and from no other" 550 "$(code $src a@b.example $AWAY 587 fred)"
+	done
+}
+ctl account allow fred smtp $STRANGER $STRANGER6
+shop SQLite
+ctl account remove fred >/dev/null
+if database_make; then
+	mysql_run "INSERT INTO mail_user (login, email) VALUES ('fred', 'fred@example.test');
+		INSERT INTO mail_user_ip_restriction (mailuser_id, ip, mode, service) VALUES
+			(1, '$STRANGER', 'w', 'smtp'), (1, '2001:db8:c::/64', 'w', 'smtp')" dbispconfig
+	policy addresses "$(database_statement 1s last)"
+	ok "MariaDB" ctl apply
+	shop MariaDB
+	policy addresses
+	ok "no database" ctl apply
+else
+	skip "MariaDB" "$no_database"
+fi
 ok "… and all permits end" within 8 refused $STRANGER
 
 # --- rules
@@ -162,11 +194,14 @@ mode addresses 250 550 550 550
 kill_daemon
 is "daemon killed: a stranger is still refused, by Postfix" 554 "$(code $STRANGER a@b.example $AWAY)"
 is "… who may relay without login must wait" 554 "$(code $ALLOWED a@b.example $AWAY)"
+is "… where a table is asked, all must wait" 451 "$(code $ALLOWED a@b.example $AWAY 2526)"
 is "… local mail goes on" 250 "$(code $STRANGER a@b.example v@example.test)"
+is "… IPv6" 250 "$(code $STRANGER6 a@b.example v@example.test)"
 is "… who logs in goes on" 250 "$(code $STRANGER a@b.example $AWAY 587 alice)"
 ok "a new daemon" daemon
 ok "… and all is as before" within 5 relays $ALLOWED
 ok "… for strangers too" within 8 refused $STRANGER
+is "… and for tables" 250 "$(code $ALLOWED a@b.example $AWAY 2526)"
 kill -STOP "$DAEMON"
 is "daemon hangs: local mail goes on" 250 "$(code $STRANGER a@b.example v@example.test)"
 is "… and who logs in" 250 "$(code $STRANGER a@b.example $AWAY 587 alice)"
