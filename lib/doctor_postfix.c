@@ -68,6 +68,66 @@ static void proxied(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
 				(int)w.n, w.p);
 }
 
+/* The port of a line of master.cf: [HOST:]PORT, by number or name; 0: no port that we know. */
+static uint16_t port_of(const char *name)
+{
+	const char *colon = strrchr(name, ':'), *port = colon ? colon + 1 : name;
+	char *end;
+	unsigned long n = strtoul(port, &end, 10);
+
+	if (end > port && !*end)
+		return n <= UINT16_MAX ? (uint16_t)n : 0;
+	if (strcmp(port, "smtps") == 0)
+		port = "submissions";
+	for (const struct mr_builtin_service *b = mr_builtin_services; b->name; b++)
+		if (strcmp(b->name, port) == 0)
+			return b->port;
+	return 0;
+}
+
+/* Does the packet filter let strangers at this service? */
+static bool takes_strangers(const struct mr_service *s)
+{
+	bool rules = false;
+
+	if (s->mode != MR_MODE_ENFORCE)
+		return true;
+	for (size_t k = 0; k < s->n_rules; k++) {
+		const struct mr_rule *r = &s->rules[k];
+
+		if (r->source.kind == MR_SOURCE_ANY && (r->action == MR_ALLOW || !r->users))
+			return r->action == MR_ALLOW;
+		rules |= !r->implied;
+	}
+	return s->has_default ? s->default_allow : !rules;
+}
+
+/* Dovecot has a list of those whose header it believes, Postfix has none. */
+static void header(struct mr_doctor *d, const char *name, const char *setting, uint16_t port)
+{
+	const struct mr_service *by = d->policy && port ? mr_policy_port(d->policy, port) : NULL;
+
+	if (!d->policy || !port || (by && !takes_strangers(by)))
+		return;
+	mr_doctor_say(d, MR_ADVICE_DANGER, "proxy-port", "mailreeve.conf",
+		      by ? NULL
+			 : mr_doctor_text(d,
+					  "service behind-proxy-%u { ports %u; allow 192.0.2.10; }"
+					  "\t# the addresses of your proxies",
+					  port, port),
+		      "%s, service %s: whoever reaches port %u says which address he comes from, "
+		      "and %s%s; let the proxy come to a port that only it may reach",
+		      setting, name, port,
+		      by ? "strangers may reach service " : "no service has that port",
+		      by ? by->name : "");
+}
+
+static void headers(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
+{
+	if (*mr_doctor_smtpd_value(d, s, "smtpd_upstream_proxy_protocol", "") && !s->loopback)
+		header(d, s->name, "smtpd_upstream_proxy_protocol", port_of(s->name));
+}
+
 static const struct {
 	void (*check)(struct mr_doctor *d, const struct mr_doctor_smtpd *s);
 	bool loopback; /* a filter's way back is asked too */
@@ -75,6 +135,7 @@ static const struct {
 	{ vrfy, false },
 	{ plain_login, false },
 	{ proxied, true },
+	{ headers, false },
 };
 
 void mr_doctor_smtpd(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
@@ -97,6 +158,8 @@ void mr_doctor_main(struct mr_doctor *d)
 		mr_doctor_say(d, MR_ADVICE_DANGER, "open-relay", "main.cf",
 			      "mynetworks_style = host",
 			      "mynetworks_style = class lets the provider's whole network relay");
+	if (*mr_doctor_value(&d->main, "postscreen_upstream_proxy_protocol", ""))
+		header(d, "smtp", "postscreen_upstream_proxy_protocol", port_of("smtp"));
 	if (p && p->listen_given[MR_LISTEN_POLICY]) {
 		bool listens = false;
 

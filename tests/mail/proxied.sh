@@ -319,12 +319,13 @@ inside postconf -c "$DIR/postfix" -M >"$DIR/master"
 inside doveconf -c "$DIR/dovecot/dovecot.conf" -n >"$DIR/doveconf"
 doctor() { ctl doctor -c "$1" --postconf "$DIR/postconf" --master "$DIR/master" --doveconf "$DIR/doveconf"; }
 doctor "$CONF" >"$DIR/good"
-is "doctor has nothing to say of the proxies" 0 "$(grep -c "\[proxies\]" "$DIR/good")"
-grep -v '^proxies' "$CONF" >"$DIR/without.conf"
+is "doctor has nothing to say of the proxies" 0 "$(grep -Ec "\[prox(ies|y-port)\]" "$DIR/good")"
+grep -Ev '^(proxies|service behind)' "$CONF" >"$DIR/without.conf"
 doctor "$DIR/without.conf" >"$DIR/bad"
 for text in "smtpd_upstream_proxy_protocol: clients come through a proxy" "smtpd_authorized_xclient_hosts: [$P6]" \
-	"login_trusted_networks: $P4" "haproxy_trusted_networks: $P4"; do
-	ok "without the list it warns: ${text%%:*}" grep -qF "$text" "$DIR/bad"
+	"login_trusted_networks: $P4" "haproxy_trusted_networks: $P4" \
+	"service 10025: whoever reaches port 10025" "service 10587: whoever reaches port 10587"; do
+	ok "without the list and the service it warns: ${text%%:*}" grep -qF "$text" "$DIR/bad"
 done
 [ $failures = 0 ] || { tail -40 "$MAILLOG" | sed 's/^/# postfix: /'; tail -20 "$DOVELOG" | sed 's/^/# dovecot: /'; cat "$DIR/haproxy.log"; }
 done_testing

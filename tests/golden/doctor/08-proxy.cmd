@@ -1,0 +1,1 @@
+doctor -c proxy.conf --postconf proxy.postconf --master proxy.master
