@@ -110,7 +110,7 @@ const struct mr_wording mr_wordings[] = {
 	  "proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {disconnecting|"
 	  "Disconnected by} {text}: user=<{user}>" D_TAIL, NULL, false },
-	{ "dovecot", NULL, "{imap|pop3|submission|managesieve}({text}){?<{pid}>}<{session}>: "
+	{ "dovecot", NULL, "{imap-hibernate|imap|pop3|submission|managesieve}({text}){?<{pid}>}<{session}>: "
 	  "{?Info: }{" D_OVER "}{text}", NULL, false },
 	{ "dovecot", NULL, D_DRIVER "({user},{address}{?,<{session}>|,sasl:{method}}): "
 	  D_REFUSED, NULL, false },

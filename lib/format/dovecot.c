@@ -29,7 +29,8 @@ struct tail { /* what the server wrote behind user=<…> */
 
 static enum mr_family family_of(struct mr_str program)
 {
-	if (mr_str_is(program, "imap-login") || mr_str_is(program, "imap"))
+	if (mr_str_is(program, "imap-login") || mr_str_is(program, "imap") ||
+	    mr_str_is(program, "imap-hibernate")) /* where an idle session may end */
 		return MR_FAMILY_IMAP;
 	if (mr_str_is(program, "pop3-login") || mr_str_is(program, "pop3"))
 		return MR_FAMILY_POP3;
