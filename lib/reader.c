@@ -27,9 +27,10 @@ struct own {
  * (Dovecot's "imap(alice)") may be longer than a memo or push each other out, which costs time
  * only. Two names whose hashes meet stand side by side. */
 #define MEMOS	   128 /* even */
-#define MEMO_BYTES 46
+#define MEMO_BYTES 38
 struct memo {
 	uint64_t formats; /* bit i: r->format[i] may take its lines */
+	uint64_t first, last; /* eight bytes of the name */
 	bool mail; /* sounds like a mail server's */
 	uint8_t n; /* length of the name; 0: free */
 	char name[MEMO_BYTES];
@@ -192,42 +193,50 @@ static struct mr_reader_lost *lost_of(struct mr_reader *r, struct mr_str program
 	return l;
 }
 
+static uint64_t eight_bytes(const char *p, size_t n)
+{
+	uint64_t v = 0;
+
+	if (n >= 8)
+		memcpy(&v, p, 8);
+	else
+		for (size_t i = 0; i < n; i++)
+			v = v << 8 | (uint8_t)p[i];
+	return v;
+}
+
+static bool is_memo_of(const struct memo *m, struct mr_str p, uint64_t first, uint64_t last)
+{
+	return m->n == p.n && m->first == first && m->last == last &&
+	       (p.n <= 16 || memcmp(m->name, p.p, p.n) == 0);
+}
+
 /* The first and the last eight bytes tell "postfix/smtpd" from "postfix/qmgr". */
-static size_t memo_place(struct mr_str p)
+static const struct memo *memo_of(struct mr_reader *r, struct mr_str p)
 {
-	uint64_t first = 0, last = 0;
-	size_t n = p.n < 8 ? p.n : 8;
+	uint64_t first, last, hash;
+	struct memo *m;
 
-	memcpy(&first, p.p, n);
-	memcpy(&last, p.p + p.n - n, n);
-	return ((first ^ last * 3) * 0x9e3779b97f4a7c15u + p.n * 5) >> 32 & (MEMOS - 1);
-}
-
-static bool is_memo_of(const struct memo *m, struct mr_str p)
-{
-	return m->n == p.n && memcmp(m->name, p.p, p.n) == 0;
-}
-
-static const struct memo *memo_of(struct mr_reader *r, struct mr_str program)
-{
-	struct memo *m, *beside;
-
-	if (program.n == 0)
+	if (p.n == 0)
 		return &r->nameless;
-	if (program.n > MEMO_BYTES) {
-		fill_memo(r, program, &r->unkept);
+	if (p.n > MEMO_BYTES) {
+		fill_memo(r, p, &r->unkept);
 		return &r->unkept;
 	}
-	m = &r->memo[memo_place(program)];
-	beside = &r->memo[(size_t)(m - r->memo) ^ 1];
-	if (is_memo_of(m, program))
+	first = eight_bytes(p.p, p.n);
+	last = p.n > 8 ? eight_bytes(p.p + p.n - 8, 8) : 0;
+	hash = (first ^ last * 3) * 0x9e3779b97f4a7c15u + p.n * 5;
+	m = &r->memo[(hash >> 32) % (MEMOS / 2) * 2];
+	if (is_memo_of(m, p, first, last))
 		return m;
-	if (is_memo_of(beside, program))
-		return beside;
-	*beside = *m;
-	fill_memo(r, program, m);
-	m->n = (uint8_t)program.n;
-	memcpy(m->name, program.p, program.n);
+	if (is_memo_of(m + 1, p, first, last))
+		return m + 1;
+	m[1] = *m;
+	fill_memo(r, p, m);
+	m->first = first;
+	m->last = last;
+	m->n = (uint8_t)p.n;
+	memcpy(m->name, p.p, p.n);
 	return m;
 }
 
@@ -273,7 +282,8 @@ static enum mr_parse ask_all(struct mr_reader *r, const struct memo *m, const st
  */
 static bool is_glued(const struct mr_line *l)
 {
-	struct mr_str s = l->text, stamp, before;
+	struct mr_str s = l->text, before;
+	const char *stamp, *p = l->message.p, *end = p + l->message.n;
 	size_t n;
 
 	if (!l->time_us || s.p == l->message.p)
@@ -283,17 +293,12 @@ static bool is_glued(const struct mr_line *l)
 	n = s.n && isdigit((unsigned char)*s.p) ? ISO_DATE : BSD_DATE;
 	if (s.n < n || !isalnum((unsigned char)*s.p))
 		return false;
-	stamp = (struct mr_str){ s.p, n };
-	for (s = l->message; s.n >= n + 3; s.p++, s.n--) {
-		const char *q = memmem(s.p + 1, s.n - 1, stamp.p, stamp.n); /* not Exim's own */
-
-		if (!q)
-			return false;
-		s = (struct mr_str){ q, s.n - (size_t)(q - s.p) };
-		if (s.n >= n + 3 && isdigit((unsigned char)q[n]) &&
-		    isdigit((unsigned char)q[n + 1]) && q[n + 2] == ':')
+	stamp = s.p;
+	end -= n + 2; /* a stamp that begins here or later is cut */
+	for (p++; p < end && (p = memchr(p, *stamp, (size_t)(end - p))); p++) /* not Exim's own */
+		if (memcmp(p, stamp, n) == 0 && isdigit((unsigned char)p[n]) &&
+		    isdigit((unsigned char)p[n + 1]) && p[n + 2] == ':')
 			return true;
-	}
 	return false;
 }
 

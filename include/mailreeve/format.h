@@ -145,6 +145,9 @@ bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run);
 /* A literal address as the whole of s: 192.0.2.1, 2001:db8::1, IPv6:…, ::ffff:a.b.c.d (unmapped).
  */
 bool mr_str_addr(struct mr_str s, struct mr_addr *out);
+/* Where lit, of n bytes and at least one, stands for the first time; NULL: nowhere. */
+const char *mr_find_at(struct mr_str s, const char *lit, size_t n);
+#define MR_FIND_AT(s, lit) mr_find_at((s), (lit), sizeof(lit) - 1)
 /* The first (last) occurrence of lit: what stands before and behind it; s is not moved. */
 bool mr_find(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind);
 bool mr_find_last(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind);

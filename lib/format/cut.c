@@ -84,10 +84,25 @@ bool mr_str_addr(struct mr_str s, struct mr_addr *out)
 	return mr_addr_parse(s.p, s.n, out) == 0;
 }
 
+/* By the literal's last byte, as mr_find_last(): memmem() prepares a table first, which takes
+ * longer than to walk a line. */
+const char *mr_find_at(struct mr_str s, const char *lit, size_t n)
+{
+	const char *p, *end;
+
+	if (s.n < n)
+		return NULL;
+	end = s.p + s.n;
+	for (p = s.p + n - 1; (p = memchr(p, lit[n - 1], (size_t)(end - p))); p++)
+		if (memcmp(p + 1 - n, lit, n) == 0)
+			return p + 1 - n;
+	return NULL;
+}
+
 bool mr_find(struct mr_str s, const char *lit, struct mr_str *before, struct mr_str *behind)
 {
 	size_t n = strlen(lit);
-	const char *q = s.n >= n ? memmem(s.p, s.n, lit, n) : NULL;
+	const char *q = mr_find_at(s, lit, n);
 
 	if (!q)
 		return false;

@@ -205,7 +205,7 @@ static enum mr_parse parse_proxy(struct mr_str head, struct mr_str rest, enum mr
 	struct tail t;
 	struct mr_str host;
 
-	if (!read_tail(rest, true, &t) || memmem(rest.p, rest.n, ": user=<", 8))
+	if (!read_tail(rest, true, &t) || MR_FIND_AT(rest, ": user=<"))
 		return MR_PARSE_NOTHING;
 	if (!mr_cut(&head, t.user.p, t.user.n))
 		return MR_PARSE_NOTHING;
@@ -258,7 +258,7 @@ static bool cut_end(struct mr_str *s)
 /* "VERDICT: user=<REST", or, where the client had given no name, "VERDICT: method=M, REST" */
 static bool cut_verdict(struct mr_str s, struct mr_str *verdict, struct mr_str *rest, bool *named)
 {
-	const char *p = memmem(s.p, s.n, "user=<", 6);
+	const char *p = MR_FIND_AT(s, "user=<");
 
 	*named = p;
 	if (p) {
@@ -266,7 +266,7 @@ static bool cut_verdict(struct mr_str s, struct mr_str *verdict, struct mr_str *
 		*rest = (struct mr_str){ p + 6, s.n - verdict->n - 6 };
 		return MR_TRIM(verdict, ": ");
 	}
-	p = memmem(s.p, s.n, "): ", 3);
+	p = MR_FIND_AT(s, "): ");
 	if (!p)
 		return false;
 	*verdict = (struct mr_str){ s.p, (size_t)(p - s.p) + 1 };
@@ -328,7 +328,7 @@ static bool ends_session(struct mr_str s)
 static enum mr_parse parse_mail_process(struct mr_str s, enum mr_family family, struct mr_join *j,
 					struct mr_event *out)
 {
-	const char *end = memmem(s.p, s.n, ">: ", 3);
+	const char *end = MR_FIND_AT(s, ">: ");
 	struct mr_str prefix, session, pid, rest;
 	struct mr_joined v;
 
@@ -364,7 +364,7 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 	const char *q;
 
 	if (mr_str_is(program, "dovecot")) {
-		if (!(q = memmem(s.p, s.n, ": ", 2)))
+		if (!(q = MR_FIND_AT(s, ": ")))
 			return MR_PARSE_NOTHING;
 		program = (struct mr_str){ s.p, (size_t)(q - s.p) };
 		s = (struct mr_str){ q + 2, s.n - program.n - 2 };

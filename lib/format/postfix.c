@@ -73,7 +73,7 @@ static enum mr_parse parse_client(struct mr_str s, struct mr_event *out)
 		return MR_PARSE_NOTHING;
 	/* U has logged in, so it is a name that the server knows; what follows ", " is not it */
 	user = s;
-	comma = memmem(s.p, s.n, ", ", 2);
+	comma = MR_FIND_AT(s, ", ");
 	if (comma)
 		user.n = (size_t)(comma - s.p);
 	if (user.n == 0)
@@ -119,7 +119,7 @@ static enum mr_parse parse_sasl(struct mr_str s, const struct mr_addr *a, struct
 		return MR_PARSE_LOST;
 	if (own_fault(s))
 		return MR_PARSE_NOTHING;
-	u = memmem(s.p, s.n, ", sasl_username=", 16);
+	u = MR_FIND_AT(s, ", sasl_username=");
 	if (u)
 		user = (struct mr_str){ u + 16, s.n - (size_t)(u - s.p) - 16 };
 	if (mr_str_is(user, "(unavailable)"))

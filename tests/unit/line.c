@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -129,12 +130,87 @@ static void test_cut_lines(void **state)
 	}
 }
 
+static bool same(const struct mr_line *a, const struct mr_line *b)
+{
+	const struct mr_str *x[] = { &a->program, &a->message, &a->body, &a->text };
+	const struct mr_str *y[] = { &b->program, &b->message, &b->body, &b->text };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(x); i++)
+		if (x[i]->n != y[i]->n || (x[i]->n && x[i]->p != y[i]->p))
+			return false;
+	return a->pid == b->pid && a->repeated == b->repeated && a->time_us == b->time_us;
+}
+
+/* A stamp that was seen on the line before opens a shorter way: to the same frame.  The seed is
+ * printed; MR_SEED repeats a run. */
+static void test_seen_before(void **state)
+{
+	static const char *const stamps[] = { "Nov 21 20:43:50", "2026-11-21T20:43:50+01:00",
+					      "2026-11-21 20:43:50.5", "<22>Nov 21 20:43:50" };
+	static const char *const pieces[] = { " ",
+					      " ",
+					      " ",
+					      "mail",
+					      "mail.info",
+					      "a:b.info",
+					      "dovecot",
+					      "postfix/submission/smtpd",
+					      "[7]",
+					      "[",
+					      "]",
+					      " [7]:",
+					      "[4294967296]",
+					      "[x]",
+					      ":",
+					      ": ",
+					      "[7]: ",
+					      "[ID 1 x] ",
+					      "message repeated 2 times: [ x]",
+					      "\xff",
+					      "x" };
+	const char *env = getenv("MR_SEED");
+	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 0) : (unsigned int)time(NULL);
+
+	(void)state;
+	print_message("MR_SEED=%u\n", seed);
+	for (int i = 0; i < 100000; i++) {
+		struct mr_clock fresh = { .now_us = NOW_US }, seen = fresh;
+		char line[256];
+		const char *stamp = stamps[rand_r(&seed) % MR_ARRAY_SIZE(stamps)];
+		int n = snprintf(line, sizeof(line), "%s%s", stamp, i % 4 ? " mail " : "");
+		struct mr_line a, b;
+
+		for (int parts = rand_r(&seed) % 6; parts; parts--)
+			n += snprintf(line + n, sizeof(line) - (size_t)n, "%s",
+				      pieces[rand_r(&seed) % MR_ARRAY_SIZE(pieces)]);
+		mr_line_parse(stamp, strlen(stamp), &seen, &a);
+		assert_int_equal(mr_line_parse(line, (size_t)n, &fresh, &a), 0);
+		assert_int_equal(mr_line_parse(line, (size_t)n, &seen, &b), 0);
+		if (!same(&a, &b))
+			fail_msg("%s\n  is \"%.*s\": \"%.*s\", and then \"%.*s\": \"%.*s\"", line,
+				 (int)a.program.n, a.program.p, (int)a.message.n, a.message.p,
+				 (int)b.program.n, b.program.p, (int)b.message.n, b.message.p);
+	}
+}
+
+/* A clock that has seen no stamp takes no line for one that it has. */
+static void test_zeroes(void **state)
+{
+	static const char line[32] = { [15] = ' ', [16] = 'a', ':', ' ', 'b' };
+	struct mr_clock c = { .now_us = NOW_US };
+	struct mr_line l;
+
+	(void)state;
+	assert_int_equal(mr_line_parse(line, 20, &c, &l), 0);
+	assert_int_equal(l.body.n, 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps),
-		cmocka_unit_test(test_no_line),
-		cmocka_unit_test(test_cut_lines),
+		cmocka_unit_test(test_stamps),	  cmocka_unit_test(test_no_line),
+		cmocka_unit_test(test_cut_lines), cmocka_unit_test(test_seen_before),
+		cmocka_unit_test(test_zeroes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
