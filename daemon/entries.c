@@ -16,7 +16,7 @@
 
 #define SWEEP_CHUNK  64 /* entries between two looks at the clock: below 0.5 ms */
 #define SWEEP_SLACK  100000 /* us; what is swept late is dead all the same */
-#define FULL_TOLD_NS 10000000000ull /* one message about a full map in so long */
+#define FULL_TOLD_NS 60000000000ull /* one message about a full map in so long */
 #define ADOPT_CHUNK  4096 /* entries a read from the kernel */
 
 /* --- the kernel's side ------------------------------------------------------------------------ */
@@ -116,6 +116,33 @@ void mr_entries_changed(struct mr_manager *m)
 	clear_flags(m);
 	arm_sweep(m, next);
 	mr_entry_file_arm(m);
+}
+
+void mr_entries_tell_full(struct mr_manager *m)
+{
+	static const char *const text[] = {
+		"the map of permits is full (%u): %" PRIu64
+		" were refused until now, and whoever logs in gets none until others end; raise "
+		"`permit { max }` and restart",
+		"the map of bans is full (%u): for each new ban the one that ends first is given "
+		"up, %" PRIu64 " until now; raise `ban { max }` and restart",
+	};
+	const uint32_t max[] = { m->limits.permits_max, m->limits.bans_max };
+	uint64_t now = mr_boottime_ns(), count[2];
+	struct mr_book_stats s;
+
+	mr_book_stats(m->book, &s);
+	count[MR_PERMIT] = s.permits_refused;
+	count[MR_BAN] = s.bans_evicted;
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		if (m->full[kind].count == count[kind] ||
+		    (m->full[kind].told && now < m->full[kind].told + FULL_TOLD_NS))
+			continue;
+		m->full[kind].count = count[kind];
+		m->full[kind].told = now;
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }), text[kind],
+			    max[kind], count[kind]);
+	}
 }
 
 /* --- who may have one ------------------------------------------------------------------------- */

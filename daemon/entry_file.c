@@ -15,7 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_MAGIC   "MRENTRY1"
+#define FILE_NAME    "entries"
+#define FILE_MAGIC   "MRENTRY1" /* the last character is the version */
 #define FILE_MAX     (1u << 30) /* bytes; 12 million entries */
 #define SAVE_STEP    1024 /* entries copied between two looks at the clock: below 0.5 ms */
 #define SAVE_MORE    4096 /* entries that may come while it is made, without it being moved */
@@ -118,7 +119,7 @@ static struct mr_entry_save *save_new(struct mr_manager *m)
 		return NULL;
 	mr_book_stats(m->book, &stats);
 	s->m = m;
-	s->path = mr_state_path(m->options.state_dir, "entries");
+	s->path = mr_state_path(m->options.state_dir, FILE_NAME);
 	s->ids_path = mr_state_path(m->options.state_dir, "ids.json");
 	s->changes = mr_book_changes(m->book);
 	if (!s->path || !s->ids_path || make_room(s, stats.permits + stats.bans) < 0)
@@ -318,25 +319,43 @@ static size_t load_records(struct mr_manager *m, const struct file_head *h,
 	return restored;
 }
 
+/* What is wrong with the file; NULL: nothing. */
+static const char *unusable(const struct file_head *h, size_t len)
+{
+	const size_t name = sizeof(h->magic) - 1;
+
+	if (len < sizeof(h->magic) || memcmp(h->magic, FILE_MAGIC, name) != 0)
+		return "not a file of permits and bans";
+	if (h->magic[name] != FILE_MAGIC[name])
+		return h->magic[name] > FILE_MAGIC[name] ? "written by a newer mailreeve"
+							 : "of a version that is not known";
+	if (len < sizeof(*h) || (len - sizeof(*h)) / sizeof(struct file_record) < h->n)
+		return "cut off";
+	if (len != sizeof(*h) + h->n * sizeof(struct file_record) ||
+	    records_sum(records(h), h->n) != h->sum)
+		return "damaged";
+	return NULL;
+}
+
 void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 {
-	_free_ char *path = mr_state_path(m->options.state_dir, "entries"), *data = NULL;
+	_free_ char *path = mr_state_path(m->options.state_dir, FILE_NAME), *data = NULL;
 	const struct file_head *h;
+	const char *why;
 	char now[BOOT_ID];
 	size_t len;
 	int r = path ? mr_read_file(path, FILE_MAX, &data, &len) : -ENOMEM;
 
 	if (r == -ENOENT)
 		return;
-	h = (const struct file_head *)data;
-	if (r == 0 && (len < sizeof(*h) || memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) != 0 ||
-		       (len - sizeof(*h)) / sizeof(struct file_record) != h->n ||
-		       records_sum(records(h), h->n) != h->sum))
-		r = -EBADMSG;
-	if (r < 0) {
+	h = (const struct file_head *)(const void *)data;
+	why = data ? unusable(h, len) : strerror(-r);
+	if (!data || why) {
+		mr_state_put_aside(m->options.state_dir, FILE_NAME);
 		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
-			    "%s: %s; the permits and bans from before the reboot are lost",
-			    path ? path : "entries", strerror(-r));
+			    "%s: %s; it is put aside as " FILE_NAME ".damaged, and the permits and "
+			    "bans from before the reboot are lost",
+			    path ? path : FILE_NAME, why);
 		return;
 	}
 	boot_id(now);

@@ -235,19 +235,10 @@ static bool prefix_holds_proxy(const struct mr_manager *m, const struct mr_addr 
 
 static int add_refused(struct mr_manager *m, const struct addition *x, int r, sd_bus_error *error)
 {
-	uint64_t now = mr_boottime_ns();
-
 	if (r != -E2BIG)
 		return sd_bus_error_setf(error, MR_BUS_ERROR_KERNEL,
 					 "the kernel did not take the %s: %s", kind_name(x->kind),
 					 strerror(-r));
-	if (now > m->full_told + 10000000000ull || !m->full_told) {
-		m->full_told = now;
-		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
-			    "the map of permits is full (%u): new permits are refused until others "
-			    "end; raise `permit { max }`",
-			    m->limits.permits_max);
-	}
 	return sd_bus_error_setf(
 		error, MR_BUS_ERROR_FULL,
 		"the map of %ss is full (%u): wait until some end, delete some, or "
@@ -298,6 +289,7 @@ static int add(struct mr_client *c, sd_bus_message *msg, struct addition *x, sd_
 	if (x->kind == MR_BAN && prefix_holds_proxy(m, &x->a))
 		x->v.plen = 128;
 	r = mr_book_add(m->book, x->kind, &x->a, &x->v, now, &keyed);
+	mr_entries_tell_full(m);
 	if (r < 0)
 		return add_refused(m, x, r, error);
 	mr_entries_changed(m);

@@ -58,24 +58,6 @@ static int take_event(struct mr_learn *l, const struct mr_event *e, uint64_t lat
 	return r;
 }
 
-static void tell_full(struct mr_learn *l)
-{
-	struct mr_manager *m = l->m;
-	uint64_t now = mr_boottime_ns();
-	struct mr_book_stats s;
-
-	mr_book_stats(m->book, &s);
-	if (s.permits_refused == l->refused ||
-	    (m->full_told && now < m->full_told + 10000000000ull))
-		return;
-	l->refused = s.permits_refused;
-	m->full_told = now;
-	mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
-		    "the map of permits is full (%u): who logs in now gets none until others end; "
-		    "raise `permit { max }`",
-		    m->limits.permits_max);
-}
-
 /* --- what the sources call -------------------------------------------------------------------- */
 
 static long zone_of(struct mr_learn *l, uint64_t real_us)
@@ -157,7 +139,7 @@ static void on_turn(void *userdata)
 		mr_entries_changed(l->m);
 		mr_manager_notify(l->m);
 	}
-	tell_full(l);
+	mr_entries_tell_full(l->m);
 	mr_learn_log_lost(s);
 	mr_learn_places_arm(l);
 }
@@ -523,5 +505,6 @@ int mr_learn_event(struct mr_manager *m, const struct mr_event *e, uint64_t time
 		l->changed = false;
 		mr_entries_changed(m);
 	}
+	mr_entries_tell_full(m);
 	return r;
 }

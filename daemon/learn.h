@@ -68,7 +68,6 @@ struct mr_learn {
 	struct mr_learn_save *saving; /* the worker has it; NULL: none */
 	bool save_failed; /* told */
 	bool changed; /* an entry, since the last turn's end */
-	uint64_t refused; /* permits refused, as told last */
 	uint64_t zone_at; /* boot ns: the time zone was looked at */
 	long gmtoff;
 	struct mr_learn_budget budget[2]; /* by enum mr_entry_kind */

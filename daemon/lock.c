@@ -2,8 +2,9 @@
 /*
  * lock.c - keeps a second daemon away from the directories of the first (lock.h).
  *
- * flock(2): the lock goes with the process, whatever ends it.  A bpffs takes no files, so the pin
- * directory itself is locked, and who holds it is read from /proc/locks where that can be seen.
+ * flock(2): the lock goes with the process, whatever ends it.  A bpffs takes no files, and a state
+ * directory may be read-only, so these directories themselves are locked, and who holds them is
+ * read from /proc/locks where that can be seen.
  * Called by the manager at start.
  */
 #include "lock.h"
@@ -70,10 +71,20 @@ int mr_lock_runtime(const char *dir, struct mr_error *e)
 	return MR_TAKE_FD(fd);
 }
 
+static int lock_directory(const char *what, const char *dir, int fd, struct mr_error *e)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return mr_error(e, -errno, "%s: cannot be locked: %m", dir);
+	return busy(what, dir, holder(fd), e);
+}
+
 int mr_lock_pins(const char *dir, struct mr_error *e)
 {
 	_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
+	int r;
 
 	if (fd < 0)
 		return -errno;
@@ -81,9 +92,14 @@ int mr_lock_pins(const char *dir, struct mr_error *e)
 		return -errno;
 	if (fs.f_type != BPF_FS_MAGIC)
 		return -ENOENT;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return MR_TAKE_FD(fd);
-	if (errno != EWOULDBLOCK)
-		return mr_error(e, -errno, "%s: cannot be locked: %m", dir);
-	return busy("pin", dir, holder(fd), e);
+	r = lock_directory("pin", dir, fd, e);
+	return r < 0 ? r : MR_TAKE_FD(fd);
+}
+
+int mr_lock_state(const char *dir, struct mr_error *e)
+{
+	_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? mr_error(e, -errno, "%s: %m", dir) : lock_directory("state", dir, fd, e);
+
+	return r < 0 ? r : MR_TAKE_FD(fd);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lock.h - one daemon for each runtime directory and each pin directory.
+ * lock.h - one daemon for each runtime directory, each state directory and each pin directory.
  */
 #ifndef MAILREEVE_DAEMON_LOCK_H
 #define MAILREEVE_DAEMON_LOCK_H
@@ -12,5 +12,8 @@
 int mr_lock_runtime(const char *dir, struct mr_error *e);
 /* The pin directory itself, once a bpffs is mounted there; -ENOENT: not yet. */
 int mr_lock_pins(const char *dir, struct mr_error *e);
+
+/* The state directory itself.  -EBUSY: as above; anything else: it has no lock, or is not there. */
+int mr_lock_state(const char *dir, struct mr_error *e);
 
 #endif

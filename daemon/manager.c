@@ -52,7 +52,7 @@ static void state_says(struct mr_manager *m, const char *text, const char *conse
 
 static int read_ids(struct mr_manager *m)
 {
-	_free_ char *path = mr_state_path(m->options.state_dir, "ids.json"), *aside = NULL;
+	_free_ char *path = mr_state_path(m->options.state_dir, "ids.json");
 	struct mr_error e = { "" };
 	int r = path ? mr_ids_load(path, &m->ids, &e) : -ENOMEM;
 
@@ -60,9 +60,18 @@ static int read_ids(struct mr_manager *m)
 		return 0;
 	state_says(m, *e.text ? e.text : strerror(-r),
 		   "the file is put aside as ids.json.damaged; rule counters start anew");
-	if (path && asprintf(&aside, "%s.damaged", path) >= 0)
-		(void)rename(path, aside);
+	mr_state_put_aside(m->options.state_dir, "ids.json");
 	return mr_ids_new(&m->ids);
+}
+
+static void read_current(struct mr_manager *m)
+{
+	struct mr_error e = { "" };
+	if (mr_state_read_current(m->options.state_dir, &m->current, &e) == 0)
+		return;
+	mr_state_put_aside(m->options.state_dir, "current.json");
+	state_says(m, e.text,
+		   "it is put aside as current.json.damaged; what was applied last is not known");
 }
 
 static int read_state(struct mr_manager *m)
@@ -70,13 +79,19 @@ static int read_state(struct mr_manager *m)
 	struct mr_error e = { "" };
 	int r;
 
+	/* before anything in it is touched; without a directory there is nothing to share */
+	if (mr_mkdirs(m->options.state_dir, 0700) == 0)
+		m->lock_state = mr_lock_state(m->options.state_dir, &e);
+	if (m->lock_state == -EBUSY) {
+		mr_log(&m->log, LOG_ERR, "%s", e.text);
+		return m->lock_state;
+	}
 	if (mr_state_prepare(m->options.state_dir, &e) < 0)
 		state_says(m, e.text, "nothing will survive a restart");
 	r = read_ids(m);
 	if (r < 0)
 		return r;
-	if (mr_state_read_current(m->options.state_dir, &m->current, &e) < 0)
-		state_says(m, e.text, "what was applied last is not known");
+	read_current(m);
 	m->generations = m->current.generation;
 	if (!m->current.trial)
 		return 0;
@@ -328,13 +343,16 @@ static void stop(struct mr_manager *m)
 	sd_event_unref(m->event);
 	if (m->lock_pins >= 0)
 		close(m->lock_pins);
+	mr_closep(&m->lock_state);
 	if (m->lock_runtime >= 0)
 		close(m->lock_runtime);
 }
 
 int mr_manager_run(const struct mr_options *o)
 {
-	struct mr_manager m = { .options = *o, .lock_runtime = -EBADF, .lock_pins = -EBADF };
+	struct mr_manager m = {
+		.options = *o, .lock_runtime = -EBADF, .lock_state = -EBADF, .lock_pins = -EBADF
+	};
 	int r;
 
 	mr_log_open(&m.log);

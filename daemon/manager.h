@@ -81,7 +81,7 @@ struct mr_manager {
 	uint64_t ids_saved; /* mr_ids_changes at the last save */
 	struct mr_kernel *kernel;
 	struct mr_current current; /* as on the disk */
-	int lock_runtime, lock_pins;
+	int lock_runtime, lock_state, lock_pins;
 
 	/* apply.c: policies and jobs */
 	struct mr_live *active; /* NULL: none; the daemon runs and waits */
@@ -120,7 +120,10 @@ struct mr_manager {
 	uint64_t sweep_pause; /* boot ns: not before */
 	struct mr_entry_save *save; /* a walk over the book in progress */
 	uint64_t entries_saved; /* mr_book_changes at the last save */
-	uint64_t full_told; /* boot ns of the last message about a full map */
+	struct {
+		uint64_t count; /* of entries that found no room, as told last */
+		uint64_t told; /* boot ns of that message; 0: never */
+	} full[2];
 
 	struct mr_control *control;
 	struct mr_monitor *monitor;
@@ -160,6 +163,7 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 /* Before the flip to another policy: re-key, flip, drop what the new policy gives to nobody. */
 int mr_entries_switch(struct mr_manager *m, const struct mr_live *to);
 void mr_entries_changed(struct mr_manager *m); /* arms the timers, keeps the flags of mr_state */
+void mr_entries_tell_full(struct mr_manager *m); /* to the log, if there is something new */
 /* May this address have such an entry?  0, or -EPERM with the reason. */
 int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, const struct mr_addr *a,
 		       struct mr_error *e);

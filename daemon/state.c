@@ -26,6 +26,14 @@ char *mr_state_path(const char *dir, const char *name)
 	return asprintf(&p, "%s/%s", dir, name) < 0 ? NULL : p;
 }
 
+void mr_state_put_aside(const char *dir, const char *name)
+{
+	_free_ char *path = mr_state_path(dir, name), *aside = NULL;
+
+	if (path && asprintf(&aside, "%s.damaged", path) >= 0)
+		(void)rename(path, aside);
+}
+
 /* What a killed daemon was writing: mr_write_file()'s names, a dot and six characters behind ours.
  */
 static void remove_unfinished(const char *dir)

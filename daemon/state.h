@@ -35,6 +35,9 @@ struct mr_current {
 /* The directory and its parts; made if missing. */
 int mr_state_prepare(const char *dir, struct mr_error *e);
 char *mr_state_path(const char *dir, const char *name); /* malloc'ed, or NULL */
+/* A file that cannot be used: NAME becomes NAME.damaged, so that the next save does not end what a
+ * person, or a newer version, might still read. */
+void mr_state_put_aside(const char *dir, const char *name);
 
 /* A file of ours that holds one object of at most this version.  -EBADMSG: it does not. */
 int mr_state_read_json(const char *path, size_t max, int version, json_t **out, struct mr_error *e);

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# state.sh - the state directory's files cut off, damaged or of a newer version; maps that are full;
+# more entries than one step of a sweep takes, which end at one time.
+. "$(dirname "$0")/lib.sh"
+
+network
+conf() {
+	config <<-C
+		interface s0;
+		service submission { allow permitted; }
+		service smtp { allow any; }
+		permit { ttl 30m; max ${1:-4096}; ${3:-} }
+		ban { ttl 1h; on failure 1 in 10m; max ${2:-4096}; ${4:-} }
+		learn { file "$DIR/mail.log"; }
+	C
+}
+: >"$DIR/mail.log"
+conf
+ok "the daemon starts" daemon
+
+# --- the file of permits and bans counts after a reboot: here the pins are taken away
+bare() { ! ip -n "$SRV" link show s0 | grep -q xdp; }
+reboot() {
+	stop_daemon
+	umount "$PINS"
+	within 5 bare # the kernel lets go of the links a moment later
+}
+# other_boot: as if the file had been written before this boot
+other_boot() { printf '%s' 00000000-0000-4000-8000-000000000000 | dd of="$STATE/entries" bs=1 seek=16 conv=notrunc 2>/dev/null; }
+ok "a permit" ctl permit add $STRANGER
+ok "a ban" ctl ban add $DENIED
+reboot
+other_boot
+cp "$STATE/entries" "$DIR/good"
+ok "after a reboot" daemon
+is "both are there" "$STRANGER $DENIED" "$(field .address permit list) $(field .address ban list)"
+
+# faulty TEXT EXPECTED: with the file as it is now, the daemon starts, says so, and keeps the file
+faulty() {
+	cp "$STATE/entries" "$DIR/bad"
+	: >"$LOG"
+	ok "$1: the daemon starts" daemon
+	ok "$1: it says so" grep -q "$STATE/entries: $2; it is put aside as entries.damaged" "$LOG"
+	is "$1: there are no entries" "" "$(field .address permit list)$(field .address ban list)"
+	ok "$1: and new ones can be made" ctl permit add $OTHER
+	is "$1: which count" open "$(tries $OTHER 587)"
+	reboot
+	ok "$1: the old file is kept" cmp "$DIR/bad" "$STATE/entries.damaged"
+	ok "$1: beside a new one" test -s "$STATE/entries"
+}
+reboot
+head -c $(($(stat -c %s "$DIR/good") - 20)) "$DIR/good" >"$STATE/entries"
+faulty "cut off within a record" "cut off"
+head -c 30 "$DIR/good" >"$STATE/entries"
+faulty "cut off within the head" "cut off"
+sed '1s/^MRENTRY1/MRENTRY2/' "$DIR/good" >"$STATE/entries"
+faulty "of a newer version" "written by a newer mailreeve"
+head -c 4096 /dev/urandom >"$STATE/entries"
+faulty "garbage" "not a file of permits and bans"
+cp "$DIR/good" "$STATE/entries"
+printf '\377' | dd of="$STATE/entries" bs=1 seek=100 conv=notrunc 2>/dev/null
+faulty "one byte is another" "damaged"
+
+echo '{"version": 1, "services": ["smt' >"$STATE/ids.json"
+echo '{"version": 99}' >"$STATE/current.json"
+: >"$LOG"
+ok "other files of the directory: the daemon starts" daemon
+ok "cut off: it says so" grep -q 'ids.json.*put aside as ids.json.damaged' "$LOG"
+ok "of a newer version: too" grep -q 'written by a newer mailreeve; it is put aside as current.json.damaged' "$LOG"
+ok "both are kept" test -s "$STATE/ids.json.damaged" -a -s "$STATE/current.json.damaged"
+is "and it guards" guarding "$(field .state status)"
+
+# --- one daemon for a state directory
+ok "a second daemon, with the same state directory, does not start" sh -c \
+	"! timeout 10 nsenter --net=/run/netns/$CLI -- '$MR_BUILD/mailreeved' -c '$CONF' --runtime-dir '$DIR/run2' \
+	--state-dir '$STATE' --pin-dir '$DIR/bpf2' 2>'$DIR/second.log'"
+ok "it says who has it" grep -q "another mailreeved (pid $DAEMON) runs with the state directory $STATE" "$DIR/second.log"
+ok "and the first one runs on" daemon_answers
+
+# --- a storm that fills the map of bans
+storm() { # storm FROM N: failures of as many addresses
+	awk -v from="$1" -v n="$2" -v now="$(date '+%b %e %T')" 'BEGIN { for (i = from; i < from + n; i++)
+		print now " mx dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): user=<u" i \
+			">, method=PLAIN, rip=10." int(i / 65536) + 1 "." int(i / 256) % 256 "." i % 256 ", lip=10.77.0.1, TLS, session=<S" i ">" }' \
+		>>"$DIR/mail.log"
+}
+bans_made() { [ "$(field .learn.bans status)" -ge "$1" ]; }
+reboot
+rm -rf "$STATE"
+conf 4096 2000
+: >"$LOG"
+ok "room for 2,000 bans" daemon
+ok "a ban that ends late" ctl ban add $DENIED --ttl 30d
+ok "and a permit" ctl permit add $STRANGER
+storm 0 10000
+ok "10,000 strangers fail" within 30 bans_made 10000
+is "the map is full, and no fuller" 2000 "$(field .bans.live status)"
+is "what was given up is counted" 8001 "$(field .bans.evicted status)"
+is "the log says it, once" 1 "$(grep -c 'the map of bans is full (2000).*raise .ban { max }' "$LOG")"
+is "status warns" 1 "$(field '[.warnings[] | select(test("bans were given up early"))] | length' status)"
+is "the ban that ends late stands" timeout "$(tries $DENIED 25)"
+is "the permit too" open "$(tries $STRANGER 587)"
+is "the newest is in" 1 "$(ctl ban list --json | jq -r .address | grep -c '^10\.1\.39\.15$')"
+
+# --- more than one step of a sweep takes
+reboot
+rm -rf "$STATE"
+conf 40000 40000
+sed -i 's/ttl 30m/ttl 4s/; s/ttl 1h/ttl 4s/' "$CONF"
+: >"$LOG"
+ok "entries that last four seconds" daemon
+ok "but for one" ctl ban add $DENIED --ttl 30d
+storm 0 30000
+live() { [ "$(field .bans.live status)" -eq "$1" ]; }
+ok "30,000 come" within 30 live 30001
+ok "and are gone together" within 20 live 1
+is "the one stands" timeout "$(tries $DENIED 25)"
+is "all have run out" 30000 "$(field .bans.expired status)"
+ok "the kernel's map is empty but for it" sh -c "[ \$(bpftool map dump pinned '$PINS/abi1/bans' -j | jq length) = 1 ]"
+done_testing
