@@ -26,6 +26,8 @@
 #define LOOK_IDLE_US 50000 /* … and after some seconds of quiet: 20 wake-ups a second at most */
 #define LOOK_SHARE   64 /* between the two: this part of the quiet so far */
 #define FIELD_MAX    (MR_LINE_MAX + 64) /* bytes of a field; a longer message is no mail server's */
+#define JOURNAL_DIRS 2 /* on the disk and in memory */
+#define DIRS_US	     1000000 /* us between two looks at them */
 #define HEADER_MIN   208 /* bytes: the header of the first journal files */
 #define HEADER_SIZE  88 /* offsets of two numbers in the header */
 #define ARENA_SIZE   96
@@ -40,7 +42,14 @@ struct journal_feed {
 	bool ahead; /* stands on a record that is still to be handed on */
 	uint64_t last_us; /* the last record's time, or when reading began */
 	uint64_t heard_us; /* monotonic: when something was read last */
-	struct timespec dir_changed[2];
+	struct { /* the directories, as they were last seen */
+		dev_t dev;
+		ino_t ino;
+		struct timespec changed;
+	} dir_seen[JOURNAL_DIRS];
+	uint64_t looked_us; /* monotonic: at the directories */
+	bool closed; /* a file in them may not be read */
+	bool reopen; /* one of them is another than before */
 	uint64_t began_us; /* realtime: what is older was there before */
 };
 
@@ -113,7 +122,9 @@ static int seek(struct journal_feed *f)
 
 /* --- damage ----------------------------------------------------------------------------------- */
 
-static bool is_damaged(int dir, const char *name, bool *empty)
+enum file_state { FILE_FINE, FILE_EMPTY, FILE_DAMAGED, FILE_CLOSED };
+
+static enum file_state look_at_file(int dir, const char *name)
 {
 	_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	unsigned char head[HEADER_MIN];
@@ -121,22 +132,24 @@ static bool is_damaged(int dir, const char *name, bool *empty)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return false; /* not ours to read */
-	if (st.st_size == 0) {
-		*empty = true; /* being made */
-		return false;
-	}
+		/* journals of users (user-1000.journal) are none of ours */
+		return fd < 0 && errno == EACCES && strncmp(name, "system", 6) == 0 ? FILE_CLOSED
+										    : FILE_FINE;
+	if (st.st_size == 0)
+		return FILE_EMPTY; /* being made */
 	if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, "LPKSHHRH", 8) != 0)
-		return true;
+		return FILE_DAMAGED;
 	memcpy(&header, head + HEADER_SIZE, 8);
 	memcpy(&arena, head + ARENA_SIZE, 8);
 	header = le64toh(header);
 	arena = le64toh(arena);
 	return header < HEADER_MIN || header > (uint64_t)st.st_size ||
-	       arena > (uint64_t)st.st_size - header;
+			       arena > (uint64_t)st.st_size - header
+		       ? FILE_DAMAGED
+		       : FILE_FINE;
 }
 
-static bool note_damage(struct journal_feed *f, const char *path, bool *empty)
+static bool note_damage(struct journal_feed *f, const char *path, bool *again)
 {
 	DIR *d = opendir(path);
 	char text[MR_ERROR_BYTES];
@@ -145,15 +158,28 @@ static bool note_damage(struct journal_feed *f, const char *path, bool *empty)
 
 	while (d && !found && (e = readdir(d))) {
 		const char *dot = strrchr(e->d_name, '.');
+		enum file_state state;
 
-		if (!dot || strcmp(dot, ".journal") != 0 || !is_damaged(dirfd(d), e->d_name, empty))
+		if (!dot || strcmp(dot, ".journal") != 0)
 			continue;
-		snprintf(text, sizeof(text),
-			 "%s/%s is damaged (header); its records are not read, those of the other "
-			 "files are; journalctl --verify tells more",
-			 path, e->d_name);
-		mr_feed_note(&f->feed, text);
-		found = true;
+		state = look_at_file(dirfd(d), e->d_name);
+		found = state == FILE_DAMAGED || state == FILE_CLOSED;
+		/* neither what is being made nor who may read it shows in the directory's time */
+		*again |= state == FILE_EMPTY || state == FILE_CLOSED;
+		if (found)
+			snprintf(
+				text, sizeof(text),
+				state == FILE_DAMAGED
+					? "%s/%s is damaged (header); its records are not read, "
+					  "those of the other files are; journalctl --verify "
+					  "tells more"
+					: "%s/%s: the daemon's user may not read it; "
+					  "systemd-tmpfiles "
+					  "--create --prefix /var/log/journal gives the journal to "
+					  "its group, systemd-journal",
+				path, e->d_name);
+		if (found)
+			mr_feed_note(&f->feed, text);
 	}
 	if (d)
 		closedir(d);
@@ -161,7 +187,7 @@ static bool note_damage(struct journal_feed *f, const char *path, bool *empty)
 }
 
 /* The directories that libsystemd reads. */
-static size_t journal_dirs(const struct journal_feed *f, char path[static 2][128])
+static size_t journal_dirs(const struct journal_feed *f, char path[static JOURNAL_DIRS][128])
 {
 	static const char *const roots[] = { "/var/log/journal", "/run/log/journal" };
 	char id[SD_ID128_STRING_MAX];
@@ -177,29 +203,45 @@ static size_t journal_dirs(const struct journal_feed *f, char path[static 2][128
 	return MR_ARRAY_SIZE(roots);
 }
 
-/* Looks again whenever files came, went or were renamed: libsystemd keeps silent on those that it
- * cannot read. */
-static void look_for_damage(struct journal_feed *f)
+/* Notes what is new about the directories: files that came, went or were renamed, for libsystemd
+ * keeps silent on those that it cannot read; and directories that came, which it does not see. */
+static bool dirs_changed(struct journal_feed *f, size_t n, char path[static JOURNAL_DIRS][128])
 {
-	char path[2][128];
-	size_t n = journal_dirs(f, path);
-	bool changed = false, found = false, empty = false;
+	bool changed = false;
 
 	for (size_t i = 0; i < n; i++) {
-		struct stat st;
+		struct stat st = { 0 };
 
-		if (stat(path[i], &st) < 0 || (st.st_mtim.tv_sec == f->dir_changed[i].tv_sec &&
-					       st.st_mtim.tv_nsec == f->dir_changed[i].tv_nsec))
-			continue;
-		f->dir_changed[i] = st.st_mtim;
-		changed = true;
+		if (stat(path[i], &st) == 0 &&
+		    (st.st_dev != f->dir_seen[i].dev || st.st_ino != f->dir_seen[i].ino))
+			f->reopen = true;
+		changed |= st.st_mtim.tv_sec != f->dir_seen[i].changed.tv_sec ||
+			   st.st_mtim.tv_nsec != f->dir_seen[i].changed.tv_nsec;
+		f->dir_seen[i].dev = st.st_dev;
+		f->dir_seen[i].ino = st.st_ino;
+		f->dir_seen[i].changed = st.st_mtim;
 	}
-	for (size_t i = 0; i < n && changed && !found; i++)
-		found = note_damage(f, path[i], &empty);
-	if (changed && !found)
+	return changed;
+}
+
+static void look_at_dirs(struct journal_feed *f)
+{
+	char path[JOURNAL_DIRS][128];
+	size_t n = journal_dirs(f, path);
+	bool found = false, again = false;
+
+	sd_event_now(f->feed.event, CLOCK_MONOTONIC, &f->looked_us);
+	if (!dirs_changed(f, n, path))
+		return;
+	for (size_t i = 0; i < n && !found; i++)
+		found = note_damage(f, path[i], &again);
+	/* who may read them now was not among those that libsystemd opened */
+	f->reopen |= f->closed && !found;
+	f->closed = found && again;
+	if (!found)
 		mr_feed_note(&f->feed, NULL);
-	if (empty)
-		memset(f->dir_changed, 0, sizeof(f->dir_changed));
+	for (size_t i = 0; i < JOURNAL_DIRS && again; i++)
+		f->dir_seen[i].changed = (struct timespec){ 0 };
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -330,14 +372,39 @@ static int on_timer(sd_event_source *s _unused_, uint64_t usec _unused_, void *u
 {
 	struct journal_feed *f = journal_feed(userdata);
 	int r = sd_journal_next(f->j);
+	uint64_t now;
 
-	if (r == 0) {
+	if (sd_event_now(f->feed.event, CLOCK_MONOTONIC, &now) >= 0 &&
+	    now - f->looked_us >= DIRS_US)
+		look_at_dirs(f);
+	if (r == 0 && !f->reopen) {
 		arm_timer(f);
 		return 0;
 	}
 	f->ahead = r > 0;
 	mr_feed_wake(&f->feed);
 	return 0;
+}
+
+static void journal_close(struct mr_feed *feed)
+{
+	struct journal_feed *f = journal_feed(feed);
+
+	f->io = sd_event_source_disable_unref(f->io);
+	f->timer = sd_event_source_disable_unref(f->timer);
+	sd_journal_close(f->j);
+	f->j = NULL;
+}
+
+static json_t *journal_position(struct mr_feed *feed)
+{
+	struct journal_feed *f = journal_feed(feed);
+	_free_ char *cursor = NULL;
+
+	/* a record that is still to be handed on was not read */
+	if (f->ahead || sd_journal_get_cursor(f->j, &cursor) < 0)
+		cursor = NULL;
+	return json_pack("{s:s*,s:I}", "cursor", cursor, "time", (json_int_t)f->last_us);
 }
 
 static int open_files(struct journal_feed *f, struct mr_error *e)
@@ -364,7 +431,9 @@ static int journal_open(struct mr_feed *feed, struct mr_error *e)
 
 	if (r < 0)
 		return r;
-	f->ahead = false;
+	f->ahead = f->closed = false;
+	look_at_dirs(f);
+	f->reopen = false;
 	survive_bus_errors();
 	sd_journal_set_data_threshold(f->j, FIELD_MAX);
 	r = mr_journal_match_add(&f->match, f->j, e);
@@ -380,18 +449,33 @@ static int journal_open(struct mr_feed *feed, struct mr_error *e)
 		r = seek(f);
 	if (r < 0)
 		return mr_error(e, r, "the journal cannot be read: %s", strerror(-r));
-	look_for_damage(f);
 	return 0;
+}
+
+/* As if the daemon began anew, behind what was read. */
+static int reopen(struct journal_feed *f, struct mr_error *e)
+{
+	json_t *place = journal_position(&f->feed);
+
+	if (place) {
+		json_decref(f->feed.saved);
+		f->feed.saved = place;
+	}
+	journal_close(&f->feed);
+	return journal_open(&f->feed, e);
 }
 
 static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error *e)
 {
 	struct journal_feed *f = journal_feed(feed);
 	bool late = false, heard = false;
-	int r = sd_journal_process(f->j);
+	int r = f->reopen ? reopen(f, e) : 0;
 
+	if (r < 0)
+		return r;
+	r = sd_journal_process(f->j);
 	if (r == SD_JOURNAL_APPEND || r == SD_JOURNAL_INVALIDATE)
-		look_for_damage(f);
+		look_at_dirs(f);
 	while (r >= 0 && !late) {
 		uint64_t time_us = 0;
 
@@ -414,26 +498,6 @@ static int journal_step(struct mr_feed *feed, uint64_t deadline, struct mr_error
 	mr_feed_set_state(feed, late && f->last_us < f->began_us ? MR_FEED_CATCHING_UP
 								 : MR_FEED_FOLLOWING);
 	return late;
-}
-
-static void journal_close(struct mr_feed *feed)
-{
-	struct journal_feed *f = journal_feed(feed);
-
-	f->io = sd_event_source_disable_unref(f->io);
-	f->timer = sd_event_source_disable_unref(f->timer);
-	sd_journal_close(f->j);
-	f->j = NULL;
-}
-
-static json_t *journal_position(struct mr_feed *feed)
-{
-	struct journal_feed *f = journal_feed(feed);
-	_free_ char *cursor = NULL;
-
-	if (sd_journal_get_cursor(f->j, &cursor) < 0)
-		cursor = NULL;
-	return json_pack("{s:s*,s:I}", "cursor", cursor, "time", (json_int_t)f->last_us);
 }
 
 static void journal_free(struct mr_feed *feed)
