@@ -310,7 +310,8 @@ static enum mr_parse settle(const struct mr_line *l, enum mr_parse result, struc
 	if (out->kind == MR_EV_LOGIN && is_glued(l))
 		return MR_PARSE_NOTHING;
 	if (l->repeated && (out->kind == MR_EV_FAILURE || out->kind == MR_EV_ABUSE))
-		out->count *= l->repeated;
+		out->count = out->count > UINT32_MAX / l->repeated ? UINT32_MAX
+								   : out->count * l->repeated;
 	return result;
 }
 
