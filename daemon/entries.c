@@ -17,6 +17,7 @@
 #define SWEEP_CHUNK  64 /* entries between two looks at the clock: below 0.5 ms */
 #define SWEEP_SLACK  100000 /* us; what is swept late is dead all the same */
 #define FULL_TOLD_NS 60000000000ull /* one message about a full map in so long */
+#define DROP_CHUNK   256 /* entries looked at between two looks at the clock */
 #define ADOPT_CHUNK  4096 /* entries a read from the kernel */
 
 /* --- the kernel's side ------------------------------------------------------------------------ */
@@ -181,23 +182,6 @@ int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, cons
 	return 0;
 }
 
-/* Bits of services that single entries name; entries that cover all hold none. */
-uint64_t mr_entries_held(const struct mr_manager *m)
-{
-	uint64_t held = 0;
-
-	for (enum mr_entry_kind kind = MR_PERMIT; m->book && kind <= MR_BAN; kind++) {
-		struct mr_entry_key k;
-		struct mr_entry v;
-		size_t cursor = 0;
-
-		while (mr_book_next(m->book, kind, &cursor, &k, &v, NULL))
-			if (v.services != UINT64_MAX)
-				held |= v.services;
-	}
-	return held;
-}
-
 /* --- from policy to policy -------------------------------------------------------------------- */
 
 static int do_flip(void *userdata)
@@ -225,31 +209,60 @@ static bool holds_proxy(const struct mr_policy *p, const struct mr_prefix *prefi
 	return false;
 }
 
-/* What another policy calls its proxies loses its entries. */
+static void drop_end(struct mr_manager *m)
+{
+	m->drop.step = sd_event_source_disable_unref(m->drop.step);
+	if (m->drop.n)
+		mr_log(&m->log, LOG_NOTICE, "%zu permits and bans ended: `proxies` names them",
+		       m->drop.n);
+	m->drop.n = 0;
+}
+
+/* One entry; false: that was the last. */
+static bool drop_one(struct mr_manager *m, const struct mr_policy *p)
+{
+	struct mr_prefix prefix;
+	struct mr_entry_key k;
+	struct mr_entry v;
+
+	if (!mr_book_next(m->book, m->drop.kind, &m->drop.cursor, &k, &v, NULL)) {
+		m->drop.cursor = 0;
+		return ++m->drop.kind <= MR_BAN;
+	}
+	memcpy(prefix.addr.b, k.addr, sizeof(k.addr));
+	prefix.plen = mr_addr_is4(&prefix.addr) ? 128 : v.plen;
+	if (holds_proxy(p, &prefix) && mr_book_delete(m->book, m->drop.kind, &prefix.addr) == 0)
+		m->drop.n++;
+	return true;
+}
+
+static int on_drop(sd_event_source *s, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_manager *m = userdata;
+	const struct mr_policy *p = m->active ? m->active->policy : NULL;
+	uint64_t until = mr_boottime_ns() + MR_STEP_NS;
+	size_t before = m->drop.n;
+	bool more = p && p->proxies;
+
+	for (size_t i = 1; more && (i % DROP_CHUNK || mr_boottime_ns() < until); i++)
+		more = drop_one(m, p);
+	if (m->drop.n != before)
+		mr_entries_changed(m);
+	if (more)
+		return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	drop_end(m);
+	return 0;
+}
+
+/* What another policy calls its proxies loses its entries, in steps, beginning with the loop's next
+ * turn; none is made any more from now on. */
 static void drop_proxies(struct mr_manager *m, const struct mr_policy *p)
 {
-	size_t dropped = 0;
-
-	if (!p->proxies)
-		return;
-	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
-		struct mr_entry_key k;
-		struct mr_entry v;
-		size_t cursor = 0;
-
-		while (mr_book_next(m->book, kind, &cursor, &k, &v, NULL)) {
-			struct mr_prefix prefix;
-
-			memcpy(prefix.addr.b, k.addr, sizeof(k.addr));
-			prefix.plen = mr_addr_is4(&prefix.addr) ? 128 : v.plen;
-			if (holds_proxy(p, &prefix) &&
-			    mr_book_delete(m->book, kind, &prefix.addr) == 0)
-				dropped++;
-		}
-	}
-	if (dropped)
-		mr_log(&m->log, LOG_NOTICE, "%zu permits and bans ended: `proxies` names them",
-		       dropped);
+	drop_end(m);
+	m->drop.kind = MR_PERMIT;
+	m->drop.cursor = 0;
+	if (p->proxies)
+		sd_event_add_time(m->event, &m->drop.step, CLOCK_MONOTONIC, 0, 1, on_drop, m);
 }
 
 static uint32_t at_most(uint32_t want, uint32_t have)
@@ -370,5 +383,6 @@ void mr_entries_stop(struct mr_manager *m)
 {
 	mr_entry_file_stop(m);
 	m->sweep_timer = sd_event_source_disable_unref(m->sweep_timer);
+	drop_end(m);
 	mr_book_free(MR_TAKE_PTR(m->book));
 }

@@ -16,7 +16,8 @@
 #define TTL_MAX_US     (3650ull * 86400 * 1000000) /* ten years; longer is a rule of the file */
 #define PERMIT_TTL_US  (1800ull * 1000000) /* without a policy */
 #define BAN_TTL_US     (3600ull * 1000000)
-#define LIST_MAX       4096 /* entries of one answer */
+#define LIST_MAX       4096 /* entries of one answer, if there is time for so many */
+#define LIST_CHUNK     64 /* … between two looks at the clock */
 #define USER_BYTES_MAX 320 /* of a user's name: local part and domain of an address */
 
 static const char *kind_name(enum mr_entry_kind kind)
@@ -473,7 +474,8 @@ static int append_list(const struct mr_manager *m, sd_bus_message *reply, enum m
 
 	*more = false;
 	for (uint32_t n = 0; r >= 0; n++) {
-		if (n == max) {
+		if (n == max ||
+		    (n % LIST_CHUNK == LIST_CHUNK - 1 && mr_boottime_ns() >= boot + MR_STEP_NS)) {
 			*more = true;
 			break;
 		}

@@ -118,6 +118,11 @@ struct mr_manager {
 	uint32_t map_max[2]; /* what the kernel's maps were made for */
 	sd_event_source *sweep_timer, *save_timer, *save_step;
 	uint64_t sweep_pause; /* boot ns: not before */
+	struct { /* a walk over the book for entries of what is a proxy now */
+		sd_event_source *step; /* NULL: none */
+		enum mr_entry_kind kind;
+		size_t cursor, n;
+	} drop;
 	struct mr_entry_save *save; /* a walk over the book in progress */
 	uint64_t entries_saved; /* mr_book_changes at the last save */
 	struct {
@@ -167,7 +172,6 @@ void mr_entries_tell_full(struct mr_manager *m); /* to the log, if there is some
 /* May this address have such an entry?  0, or -EPERM with the reason. */
 int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, const struct mr_addr *a,
 		       struct mr_error *e);
-uint64_t mr_entries_held(const struct mr_manager *m); /* service bits that entries name */
 void mr_entries_stop(struct mr_manager *m);
 
 /* --- entry_methods.c ---------------------------------------------------------------------------

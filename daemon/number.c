@@ -14,7 +14,7 @@ static int number_services(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
 	const struct mr_policy *p = j->live->policy;
-	uint64_t held = mr_entries_held(m);
+	uint64_t held = m->book ? mr_book_held(m->book) : 0;
 	const struct mr_live *lives[] = { m->active, m->previous };
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(lives); i++)

@@ -203,9 +203,8 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 		r = b->ops.put ? b->ops.put(kind, &k, &m, b->userdata) : 0;
 		if (r < 0)
 			return r;
-		i->v = m;
 		i->made_for = *a;
-		mr_entry_table_moved(t, i->heap);
+		mr_entry_table_set(t, i, &m);
 	} else {
 		r = put_new(b, kind, &k, &m, now);
 		if (r < 0)
@@ -411,8 +410,7 @@ static int rekey_item(struct mr_book *b, enum mr_entry_kind kind, const struct m
 		mr_entry_table_insert(to, &k, &v, &i->made_for);
 		return 0;
 	}
-	met->v = v;
-	mr_entry_table_moved(to, met->heap);
+	mr_entry_table_set(to, met, &v);
 	return 0;
 }
 
@@ -498,20 +496,27 @@ bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *curs
 		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a)
 {
 	const struct mr_entry_table *t = &b->table[kind];
+	uint32_t n =
+		*cursor < t->touched ? mr_entry_table_next(t, (uint32_t)*cursor) : MR_ENTRY_NONE;
 
-	for (; *cursor < t->touched; ++*cursor) {
-		const struct mr_entry_item *i = &t->item[*cursor];
+	if (n == MR_ENTRY_NONE)
+		return false;
+	*k = t->item[n].key;
+	*v = t->item[n].v;
+	if (a)
+		*a = t->item[n].made_for;
+	*cursor = (size_t)n + 1;
+	return true;
+}
 
-		if (i->heap == MR_ENTRY_NONE)
-			continue;
-		*k = i->key;
-		*v = i->v;
-		if (a)
-			*a = i->made_for;
-		++*cursor;
-		return true;
-	}
-	return false;
+uint64_t mr_book_held(const struct mr_book *b)
+{
+	uint64_t held = 0;
+
+	for (unsigned int i = 0; i < MR_SERVICES_MAX; i++)
+		if (b->table[MR_PERMIT].holders[i] || b->table[MR_BAN].holders[i])
+			held |= 1ull << i;
+	return held;
 }
 
 uint64_t mr_book_changes(const struct mr_book *b)

@@ -119,7 +119,7 @@ static void heap_set(struct mr_entry_table *t, uint32_t place, uint32_t item)
 	t->item[item].heap = place;
 }
 
-void mr_entry_table_moved(struct mr_entry_table *t, uint32_t place)
+static void heap_moved(struct mr_entry_table *t, uint32_t place)
 {
 	uint32_t item = t->heap[place];
 	uint64_t expires = t->item[item].v.expires;
@@ -212,6 +212,7 @@ void mr_entry_table_clear(struct mr_entry_table *t)
 	free(t->heap);
 	free(t->slot);
 	free(t->group);
+	free(t->live);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -237,11 +238,39 @@ int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, u
 	t->heap = calloc(max, sizeof(*t->heap));
 	t->slot = calloc(slots, sizeof(*t->slot));
 	t->group = groups ? calloc(slots, sizeof(*t->group)) : NULL;
-	if (!t->item || !t->heap || !t->slot || (groups && !t->group)) {
+	t->live = calloc(max / 64 + 1, sizeof(*t->live));
+	if (!t->live || !t->item || !t->heap || !t->slot || (groups && !t->group)) {
 		mr_entry_table_clear(t);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+static void hold(struct mr_entry_table *t, uint64_t services, bool more)
+{
+	for (uint64_t left = services == UINT64_MAX ? 0 : services; left; left &= left - 1)
+		t->holders[__builtin_ctzll(left)] += more ? 1 : UINT32_MAX;
+}
+
+void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i, const struct mr_entry *v)
+{
+	hold(t, i->v.services, false);
+	hold(t, v->services, true);
+	i->v = *v;
+	heap_moved(t, i->heap);
+}
+
+uint32_t mr_entry_table_next(const struct mr_entry_table *t, uint32_t n)
+{
+	for (uint32_t word = n / 64; word * 64ull < t->touched; word++) {
+		uint64_t bits = t->live[word];
+
+		if (word == n / 64)
+			bits &= ~0ull << n % 64;
+		if (bits)
+			return word * 64 + (uint32_t)__builtin_ctzll(bits);
+	}
+	return MR_ENTRY_NONE;
 }
 
 void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
@@ -256,11 +285,13 @@ void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *
 	t->item[n].key = *k;
 	t->item[n].v = *v;
 	t->item[n].made_for = *made_for;
+	t->live[n / 64] |= 1ull << n % 64;
+	hold(t, v->services, true);
 	t->slot[hash_slot(t, by_key(t), k)] = n + 1;
 	group_add(t, n);
 	heap_set(t, t->used, n);
 	t->used++;
-	mr_entry_table_moved(t, t->used - 1);
+	heap_moved(t, t->used - 1);
 }
 
 void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
@@ -268,12 +299,14 @@ void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
 	struct mr_entry_item *i = &t->item[n];
 	uint32_t place = i->heap;
 
+	t->live[n / 64] &= ~(1ull << n % 64);
+	hold(t, i->v.services, false);
 	group_remove(t, n);
 	hash_clear(t, by_key(t), hash_slot(t, by_key(t), &i->key));
 	t->used--;
 	if (place != t->used) {
 		heap_set(t, place, t->heap[t->used]);
-		mr_entry_table_moved(t, place);
+		heap_moved(t, place);
 	}
 	i->heap = MR_ENTRY_NONE;
 	i->next = t->free;

@@ -21,6 +21,8 @@ struct mr_entry_table {
 	uint32_t *heap; /* item numbers, the first to run out on top */
 	uint32_t *slot; /* key -> item + 1 */
 	uint32_t *group; /* ban prefix -> first permit under it + 1; permits only */
+	uint64_t *live; /* a bit an item: a walk need not look at those that are free */
+	uint32_t holders[MR_SERVICES_MAX]; /* entries that name a service; none of all services */
 	uint32_t mask; /* of both hashes */
 	uint32_t max, used, touched, free; /* `touched` items were ever in use */
 	uint8_t plen6, group_plen6;
@@ -36,9 +38,12 @@ struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 /* The table must have room and not hold the key. */
 void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
 			   const struct mr_entry *v, const struct mr_addr *made_for);
+/* Another value for an item, and the place in the heap that goes with it. */
+void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i,
+			const struct mr_entry *v);
+/* The first item in use from `n` on; MR_ENTRY_NONE: none. */
+uint32_t mr_entry_table_next(const struct mr_entry_table *t, uint32_t n);
 void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n);
-/* The expiry of the item at this place of the heap has changed. */
-void mr_entry_table_moved(struct mr_entry_table *t, uint32_t place);
 /* The first item under a ban prefix (its key), the others by `next`; MR_ENTRY_NONE: none. */
 uint32_t mr_entry_table_group(const struct mr_entry_table *t, const struct mr_entry_key *prefix);
 

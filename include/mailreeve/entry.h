@@ -72,6 +72,8 @@ int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switc
  * `a` (may be NULL): the address the entry was made for, within its key's prefix. */
 bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
 		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a);
+/* Bits of services that single entries name; entries of all services name none. */
+uint64_t mr_book_held(const struct mr_book *b);
 /* A number that every change moves: for "is the saved copy still true?" */
 uint64_t mr_book_changes(const struct mr_book *b);
 void mr_book_stats(const struct mr_book *b, struct mr_book_stats *out);

@@ -29,7 +29,7 @@ reboot() {
 }
 # other_boot: as if the file had been written before this boot
 other_boot() { printf '%s' 00000000-0000-4000-8000-000000000000 | dd of="$STATE/entries" bs=1 seek=16 conv=notrunc 2>/dev/null; }
-ok "a permit" ctl permit add $STRANGER
+ok "a permit" ctl permit add $STRANGER --ttl 60s
 ok "a ban" ctl ban add $DENIED
 reboot
 other_boot
@@ -44,7 +44,7 @@ faulty() {
 	ok "$1: the daemon starts" daemon
 	ok "$1: it says so" grep -q "$STATE/entries: $2; it is put aside as entries.damaged" "$LOG"
 	is "$1: there are no entries" "" "$(field .address permit list)$(field .address ban list)"
-	ok "$1: and new ones can be made" ctl permit add $OTHER
+	ok "$1: and new ones can be made" ctl permit add $OTHER --ttl 60s
 	is "$1: which count" open "$(tries $OTHER 587)"
 	reboot
 	ok "$1: the old file is kept" cmp "$DIR/bad" "$STATE/entries.damaged"
@@ -119,4 +119,14 @@ ok "and are gone together" within 20 live 1
 is "the one stands" timeout "$(tries $DENIED 25)"
 is "all have run out" 30000 "$(field .bans.expired status)"
 ok "the kernel's map is empty but for it" sh -c "[ \$(bpftool map dump pinned '$PINS/abi1/bans' -j | jq length) = 1 ]"
+
+# --- what a new policy calls its proxies loses its entries
+ok "a permit" ctl permit add $STRANGER --ttl 60s
+ok "and one beside it" ctl permit add $OTHER --ttl 60s
+sed -i "1i proxies { $STRANGER; $DENIED; }" "$CONF"
+ok "both strangers are our own proxies now" ctl apply
+only() { [ "$(field .address permit list) $(field .address ban list)" = "$OTHER " ]; }
+ok "one has no permit, the other no ban any more" within 5 only
+is "the one beside them keeps his" open "$(tries $OTHER 587)"
+is "the log tells" 1 "$(grep -c '2 permits and bans ended: .proxies' "$LOG")"
 done_testing

@@ -95,6 +95,8 @@ static struct mr_book *book(uint32_t permits, uint32_t bans, uint8_t p6, uint8_t
 /* The mirror holds what the book holds, no more, no less, no other values. */
 static void same(struct mr_book *b)
 {
+	uint64_t held = 0;
+
 	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
 		struct mr_entry_key k;
 		struct mr_entry v;
@@ -105,10 +107,12 @@ static void same(struct mr_book *b)
 
 			assert_true(i >= 0);
 			assert_memory_equal(&mirror.e[kind][i].v, &v, sizeof(v));
+			held |= v.services == UINT64_MAX ? 0 : v.services;
 			n++;
 		}
 		assert_int_equal(n, mirror.n[kind]);
 	}
+	assert_int_equal(mr_book_held(b), held);
 }
 
 static struct mr_addr addr(const char *text)
@@ -124,7 +128,10 @@ static int add(struct mr_book *b, enum mr_entry_kind kind, const char *text, uin
 {
 	struct mr_addr a = addr(text);
 	struct mr_entry v = {
-		.expires = expires, .granted = now, .services = 1, .origin = MR_ORIGIN_LEARNED
+		.expires = expires,
+		.granted = now,
+		.services = expires % 11 == 3 ? 5 : 1,
+		.origin = MR_ORIGIN_LEARNED,
 	};
 
 	return mr_book_add(b, kind, &a, &v, now, keyed);
