@@ -35,8 +35,9 @@ static const char FORWARDED[] =
 	"Disconnected|Logged out|Connection closed|Connection reset|Too many |" \
 	"Server shutting down|Inactivity"
 #define D_FAILED \
-	D_LOGIN D_END \
-		"{text} (auth failed, {number} attempts{? in {number} secs}){? (auth_failed)}: "
+	D_LOGIN D_END "{text} ({auth failed, {number} attempts{? in {number} secs}|proxy dest " \
+		      "auth failed})" \
+		      "{? (auth_failed)| (proxy_dest_auth_failed)}: "
 #define D_AUTH "{?dovecot-}{auth|auth-worker}"
 #define D_DRIVER \
 	D_AUTH "{?({pid})|(default)}: {?Info: }" \

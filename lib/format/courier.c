@@ -78,6 +78,9 @@ static enum mr_parse parse_access(struct mr_str s, enum mr_family family, struct
 	} else {
 		for (size_t i = 0; i < MR_ARRAY_SIZE(ends) && !end; i++)
 			end = mr_cut(&s, ends[i], strlen(ends[i]));
+		if (!end && MR_CUT(&s, "LOGIN") &&
+		    (s.n == 0 || *s.p != ':')) /* "LOGIN: DEBUG: …" */
+			return MR_PARSE_LOST;
 		if (!end)
 			return s.n > 11 && (memcmp(s.p, "Connection,", 11) == 0 ||
 					    memcmp(s.p, "Disconnecte", 11) == 0)

@@ -220,6 +220,8 @@ static enum mr_parse cyrus_parse(const struct mr_line *l, struct mr_join *j, str
 		return parse_logfmt(s, true, family, out);
 	if (MR_CUT(&s, "event=login.bad "))
 		return parse_logfmt(s, false, family, out);
+	if (MR_CUT(&s, "login") || MR_CUT(&s, "badlogin") || MR_CUT(&s, "event=login"))
+		return MR_PARSE_LOST;
 	return MR_CUT(&program, "cyrus/") ? MR_PARSE_NOTHING : MR_PARSE_NOT_MINE;
 }
 

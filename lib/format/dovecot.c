@@ -175,26 +175,32 @@ static void fill(struct mr_event *e, enum mr_event_kind kind, enum mr_family fam
 	};
 }
 
-/* "(auth failed, N attempts in S secs)" at the right of the head; "of S secs" is 2.0's wording. */
-static bool auth_failed(struct mr_str head, uint32_t *attempts)
+/*
+ * "(auth failed, N attempts in S secs)" at the right of the head; "in S secs" came with 2.0.  A
+ * proxy that leaves the password to the server behind it says "(proxy dest auth failed)".  2.4 ends
+ * with a reason code of its own.
+ */
+static bool auth_failed(struct mr_str s, uint32_t *attempts)
 {
-	struct mr_str s = head, code;
 	uint64_t n, secs;
+	struct mr_str code;
 
-	if (MR_TRIM(&s, ")") && mr_trim_from(&s, '(', &code)) {
-		/* 2.4 ends with a reason code of its own: "(auth_failed)" */
-		if (mr_str_is(code, "auth_failed") &&
-		    (!MR_TRIM(&s, " ") || !MR_TRIM(&s, ")") || !mr_trim_from(&s, '(', &code)))
-			return false;
-		if (MR_CUT(&code, "auth failed, ") && mr_cut_number(&code, &n) &&
-		    (MR_CUT(&code, " attempts in ") || MR_CUT(&code, " attempts")) &&
-		    (code.n == 0 || (mr_cut_number(&code, &secs) && MR_CUT(&code, " secs"))) &&
-		    code.n == 0 && n > 0) {
-			*attempts = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-			return true;
-		}
+	if (!MR_TRIM(&s, " (auth_failed)"))
+		MR_TRIM(&s, " (proxy_dest_auth_failed)");
+	if (!MR_TRIM(&s, ")") || !mr_trim_from(&s, '(', &code))
+		return false;
+	if (mr_str_is(code, "proxy dest auth failed")) {
+		*attempts = 1;
+		return true;
 	}
-	return false;
+	if (!MR_CUT(&code, "auth failed, ") || !mr_cut_number(&code, &n) || n == 0 ||
+	    !MR_CUT(&code, " attempts"))
+		return false;
+	if (code.n &&
+	    (!MR_CUT(&code, " in ") || !mr_cut_number(&code, &secs) || !mr_str_is(code, " secs")))
+		return false;
+	*attempts = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+	return true;
 }
 
 /* proxy(U,HOST:PORT): Started proxying to …: user=<U>, …  U must be plain, and stand at both ends.
@@ -255,6 +261,24 @@ static bool cut_end(struct mr_str *s)
 	return false;
 }
 
+/* What a login process says of a client besides how its login went */
+static bool is_aside(struct mr_str s)
+{
+	static const char *const words[] = { "Maximum number of connections",
+					     "Error: ",
+					     "Warning: ",
+					     "Fatal: ",
+					     "Panic: ",
+					     "Debug: ",
+					     "Internal login failure",
+					     "Auth process " };
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_cut(&s, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
 /* "VERDICT: user=<REST", or, where the client had given no name, "VERDICT: method=M, REST" */
 static bool cut_verdict(struct mr_str s, struct mr_str *verdict, struct mr_str *rest, bool *named)
 {
@@ -295,8 +319,12 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	}
 	if (MR_CUT(&head, "proxy("))
 		return named ? parse_proxy(head, rest, family, out) : MR_PARSE_NOTHING;
-	if (!cut_end(&head) || !auth_failed(head, &attempts))
-		return MR_PARSE_NOTHING;
+	if (!cut_end(&head))
+		return !is_aside(head) && read_tail(rest, named, &t) && t.user.n ? MR_PARSE_LOST
+										 : MR_PARSE_NOTHING;
+	if (!auth_failed(head, &attempts))
+		return mr_find(head, "auth failed", &head, &rest) ? MR_PARSE_LOST
+								  : MR_PARSE_NOTHING;
 	if (!read_tail(rest, named, &t))
 		return MR_PARSE_LOST;
 	fill(out, MR_EV_FAILURE, family, &t, "auth failed");

@@ -149,6 +149,8 @@ static enum mr_parse parse_arrival(struct mr_str s, struct mr_event *out)
 		return MR_PARSE_NOTHING;
 	if (!mr_cut_class(&rest, MR_CLASS_WORD, &proto) || !MR_TRIM(&proto, "a"))
 		return MR_PARSE_NOTHING;
+	if (!mr_find(rest, " A=", &x, &x))
+		return MR_PARSE_LOST;
 	if (!mr_find_only(rest, " A=", &x, &rest) || !cut_auth(&rest, &user) || user.n == 0)
 		return MR_PARSE_NOTHING;
 	if (!read_host(host, &a))
@@ -181,6 +183,8 @@ static enum mr_parse parse_failure(struct mr_str s, struct mr_event *out)
 	struct mr_addr a;
 
 	MR_CUT(&s, "H=");
+	if (!mr_find(s, ": 535 Incorrect authentication data", &x, &x))
+		return mr_find(s, "]: 535 ", &x, &x) ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 	if (!mr_find_only(s, ": 535 Incorrect authentication data", &host, &rest))
 		return MR_PARSE_NOTHING;
 	/* the line of another verdict, whose HELO or name holds this one */

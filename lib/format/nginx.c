@@ -167,6 +167,9 @@ static enum mr_parse nginx_parse(const struct mr_line *l, struct mr_join *j, str
 		return parse_login(s, out);
 	if (MR_CUT(&s, "client login failed: \""))
 		return parse_failure(s, j, own_file, out);
+	if ((MR_CUT(&s, "client log") || MR_CUT(&s, "client auth")) &&
+	    mr_find(s, ", login: \"", &s, &date))
+		return MR_PARSE_LOST;
 	return MR_PARSE_NOTHING;
 }
 

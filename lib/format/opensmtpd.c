@@ -142,6 +142,8 @@ static enum mr_parse opensmtpd_parse(const struct mr_line *l, struct mr_join *j,
 		return parse_connected(s, id, j);
 	if (MR_CUT(&s, "authentication "))
 		return parse_auth(s, id, j, out);
+	if (MR_CUT(&s, "auth"))
+		return MR_PARSE_LOST;
 	if (j && (MR_CUT(&s, "disconnected") || MR_CUT(&s, "closed")))
 		mr_join_drop(j, NAME, id);
 	return MR_PARSE_NOTHING;

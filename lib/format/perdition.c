@@ -89,7 +89,7 @@ static enum mr_parse perdition_parse(const struct mr_line *l, struct mr_join *j,
 	if (!MR_CUT(&t, "perdition") || (t.n && *t.p != '.'))
 		return MR_PARSE_NOT_MINE;
 	if (!MR_CUT(&s, "Auth: "))
-		return MR_PARSE_NOTHING;
+		return MR_CUT(&s, "Auth") ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 	MR_CUT(&s, " ");
 	if (!mr_find(s, "->", &from, &s) || !read_endpoint(from, &a) || !mr_cut_to(&s, ' ', &to) ||
 	    !read_endpoint(to, &b))

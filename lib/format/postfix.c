@@ -66,7 +66,8 @@ static enum mr_parse parse_client(struct mr_str s, struct mr_event *out)
 	if (!cut_client(&s, &a))
 		return MR_PARSE_NOTHING;
 	if (!MR_CUT(&s, ", sasl_method="))
-		return MR_PARSE_NOTHING;
+		return MR_CUT(&s, ", sasl") && !MR_CUT(&s, "_sender=") ? MR_PARSE_LOST
+								       : MR_PARSE_NOTHING;
 	if (!mr_cut_class(&s, MR_CLASS_WORD, &method) || !MR_CUT(&s, ", sasl_username="))
 		return MR_PARSE_LOST;
 	if (mr_str_is(method, "XCLIENT") || mr_str_is(method, "ANONYMOUS"))

@@ -116,6 +116,8 @@ static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct
 			return MR_PARSE_LOST;
 		return mr_take(out, NAME, MR_EV_FAILURE, family, &a, nobody, "auth failed");
 	}
+	if ((MR_CUT(&s, "Login ") && !MR_CUT(&s, "disabled ")) || MR_CUT(&s, "Auth"))
+		return mr_find(s, " host=", &s, &before) ? MR_PARSE_LOST : MR_PARSE_NOT_MINE;
 	return MR_PARSE_NOT_MINE;
 }
 

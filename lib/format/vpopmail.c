@@ -131,7 +131,7 @@ static enum mr_parse vpopmail_parse(const struct mr_line *l, struct mr_join *j,
 		return only_reading(s, &user, &a)
 			       ? mr_take(out, NAME, MR_EV_FAILURE, family, &a, user, "auth failed")
 			       : MR_PARSE_NOTHING;
-	return MR_PARSE_NOTHING;
+	return MR_CUT(&s, "login") ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 }
 
 static const char *const programs[] = { "vpopmail", NULL };

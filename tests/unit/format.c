@@ -34,6 +34,33 @@ static const struct {
 	  "lost" },
 	{ B "cyrus/imap[7]: event=login.good r.clienthost=[192.0.2.1] u.username=~null~", "-" },
 	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=, lip=192.0.2.1", "lost" },
+	/* wordings that a later version may have */
+	{ B "dovecot: imap-login: Signed in: user=<x>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2",
+	  "lost" },
+	{ B "dovecot: imap-login: Disconnected (auth failed twice): user=<x>, method=PLAIN, "
+	    "rip=192.0.2.1, lip=192.0.2.2",
+	  "lost" },
+	{ B "dovecot: imap-login: Maximum number of connections from user+IP exceeded "
+	    "(mail_max_userip_connections=10): user=<x>, method=PLAIN, rip=192.0.2.1, "
+	    "lip=192.0.2.2",
+	  "-" },
+	{ B "postfix/smtpd[5]: 4D8A98328: client=unknown[192.0.2.1], sasl_mech=PLAIN", "lost" },
+	{ B "postfix/smtpd[5]: 4D8A98328: client=unknown[192.0.2.1], sasl_sender=x", "-" },
+	{ B "exim[5]: 1xUsCn-00008O-2c <= a@b H=(c) [192.0.2.1] P=esmtpsa AUTH=plain:alice",
+	  "lost" },
+	{ B "exim[5]: plain authenticator failed for (c) [192.0.2.1]: 535 Wrong (set_id=a)",
+	  "lost" },
+	{ B "cyrus/imap[7]: login ok: [192.0.2.10] alice plaintext", "lost" },
+	{ B "imapd: LOGIN OK, user=alice, ip=[192.0.2.1]", "lost" },
+	{ B "imapd: LOGIN: DEBUG: ip=[192.0.2.1], command=AUTHENTICATE", "-" },
+	{ B "sendmail[7]: AUTH=server, client=[192.0.2.1], authid=alice", "lost" },
+	{ B "smtpd[7]: 96b8319d4c6e19ef smtp auth user=alice result=ok", "lost" },
+	{ B "vpopmail[7]: vchkpw-pop3: (PLAIN) login succeeded alice:192.0.2.1", "lost" },
+	{ B "perdition.pop3[7]: Authenticated: 192.0.2.1 user=\"alice\" status=\"ok\"", "lost" },
+	{ B "ipop3d[7]: Login accepted user=alice host=[192.0.2.1]", "lost" },
+	{ B "nginx: 2026/11/21 20:43:50 [info] 7#7: *1 client authenticated, client: 192.0.2.1, "
+	    "server: 0.0.0.0:110, login: \"alice\", upstream: 127.0.0.1:110",
+	  "lost" },
 	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=192.168.123", "lost" },
 	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=192.0.2.10", "lost" },
 	{ B "dovecot: imap-login: Login: user=<x>, method=PLAIN, rip=::ffff:192.0.2.10, "
