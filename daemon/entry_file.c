@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #define FILE_NAME    "entries"
-#define FILE_MAGIC   "MRENTRY1" /* the last character is the version */
+#define FILE_MAGIC   "MRENTRY2" /* the last character is the version */
 #define FILE_MAX     (1u << 30) /* bytes; 12 million entries */
 #define SAVE_STEP    1024 /* entries copied between two looks at the clock: below 0.5 ms */
 #define SAVE_MORE    4096 /* entries that may come while it is made, without it being moved */
@@ -30,7 +30,7 @@ struct file_head {
 	uint64_t saved_us; /* wall clock */
 	char boot_id[BOOT_ID];
 	uint64_t n;
-	uint64_t sum; /* of the records */
+	uint64_t sum; /* of the two numbers */
 };
 struct file_record {
 	struct mr_entry_key key;
@@ -40,8 +40,9 @@ struct file_record {
 	uint64_t services;
 	uint32_t user;
 	uint8_t kind, origin, plen, pad;
+	uint64_t sum; /* of this record: one that is whole counts, whatever became of the file */
 };
-_Static_assert(sizeof(struct file_record) == 64, "a record of the entries file");
+_Static_assert(sizeof(struct file_record) == 72, "a record of the entries file");
 
 struct mr_entry_save {
 	struct mr_manager *m; /* main thread only */
@@ -68,16 +69,24 @@ static void save_free(struct mr_entry_save *s)
 }
 MR_DEFINE_CLEANUP(struct mr_entry_save *, save_free)
 
-static uint64_t records_sum(const struct file_record *r, size_t n)
+/* Of all but the last word, which is the sum itself. */
+static uint64_t sum_of(const void *p, size_t size)
 {
-	const uint64_t *w = (const uint64_t *)r;
-	uint64_t h = n;
+	const uint64_t *w = p;
+	uint64_t h = size;
 
-	for (size_t i = 0; i < n * sizeof(*r) / sizeof(*w); i++) {
+	for (size_t i = 0; i + 1 < size / sizeof(*w); i++) {
 		h = (h ^ w[i]) * 0xff51afd7ed558ccdull;
 		h ^= h >> 32;
 	}
 	return h;
+}
+
+static uint64_t head_sum(const struct file_head *h)
+{
+	const uint64_t w[] = { h->saved_us, h->n, 0 };
+
+	return sum_of(w, sizeof(w));
 }
 
 static void boot_id(char out[static BOOT_ID])
@@ -162,6 +171,7 @@ static bool save_walk(struct mr_entry_save *s, size_t max)
 					   .kind = (uint8_t)s->kind,
 					   .origin = v.origin,
 					   .plen = v.plen };
+		f->sum = sum_of(f, sizeof(*f));
 	}
 	return s->kind > MR_BAN;
 }
@@ -184,7 +194,7 @@ static void save_write(void *arg)
 		return;
 	h->saved_us = mr_realtime_us();
 	h->n = s->n;
-	h->sum = records_sum(records(h), s->n);
+	h->sum = head_sum(h);
 	s->r = mr_write_file(s->path, (const char *)h,
 			     sizeof(*h) + s->n * sizeof(struct file_record), 0600);
 	free(MR_TAKE_PTR(s->file)); /* here: to give back much memory takes long, too */
@@ -294,13 +304,15 @@ static uint64_t time_left(const struct file_record *f, const struct file_head *h
 	return left < had ? left : had;
 }
 
-static size_t load_records(struct mr_manager *m, const struct file_head *h,
-			   const struct file_record *f)
+/* Of `n` records, those that are whole; *whole counts them, ended ones too. */
+static size_t load_records(struct mr_manager *m, const struct file_head *h, size_t n, size_t *whole)
 {
 	uint64_t boot = mr_boottime_ns(), wall = mr_realtime_us();
+	const struct file_record *f = records(h);
 	size_t restored = 0;
 
-	for (size_t i = 0; i < h->n; i++, f++) {
+	*whole = 0;
+	for (size_t i = 0; i < n; i++, f++) {
 		uint64_t left = f->kind <= MR_BAN ? time_left(f, h, wall) : 0;
 		uint64_t ago = wall > f->granted_us ? (wall - f->granted_us) * 1000 : 0;
 		struct mr_entry v = { .expires = boot + left * 1000,
@@ -310,6 +322,9 @@ static size_t load_records(struct mr_manager *m, const struct file_head *h,
 				      .origin = f->origin,
 				      .plen = f->plen == 128 ? 128 : 0 };
 
+		if (f->sum != sum_of(f, sizeof(*f)))
+			continue;
+		++*whole;
 		if (!left)
 			continue;
 		mr_ids_reserve_users(m->ids, f->user);
@@ -329,10 +344,9 @@ static const char *unusable(const struct file_head *h, size_t len)
 	if (h->magic[name] != FILE_MAGIC[name])
 		return h->magic[name] > FILE_MAGIC[name] ? "written by a newer mailreeve"
 							 : "of a version that is not known";
-	if (len < sizeof(*h) || (len - sizeof(*h)) / sizeof(struct file_record) < h->n)
+	if (len < sizeof(*h))
 		return "cut off";
-	if (len != sizeof(*h) + h->n * sizeof(struct file_record) ||
-	    records_sum(records(h), h->n) != h->sum)
+	if (h->sum != head_sum(h))
 		return "damaged";
 	return NULL;
 }
@@ -343,7 +357,7 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 	const struct file_head *h;
 	const char *why;
 	char now[BOOT_ID];
-	size_t len;
+	size_t len, n, whole;
 	int r = path ? mr_read_file(path, FILE_MAX, &data, &len) : -ENOMEM;
 
 	if (r == -ENOENT)
@@ -365,5 +379,14 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 		mr_log(&m->log, LOG_WARNING,
 		       "the clock was set back since permits and bans were saved: permits are "
 		       "gone, bans stay for what they had left");
-	*restored = load_records(m, h, records(h));
+	n = (len - sizeof(*h)) / sizeof(struct file_record);
+	*restored = load_records(m, h, n < h->n ? n : h->n, &whole);
+	if (whole == h->n)
+		return;
+	mr_state_put_aside(m->options.state_dir, FILE_NAME);
+	mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
+		    "%s: %s; it is put aside as " FILE_NAME ".damaged, and %zu of %llu permits and "
+		    "bans from before the reboot are lost",
+		    path, n < h->n ? "cut off" : "damaged", (size_t)h->n - whole,
+		    (unsigned long long)h->n);
 }

@@ -37,13 +37,14 @@ cp "$STATE/entries" "$DIR/good"
 ok "after a reboot" daemon
 is "both are there" "$STRANGER $DENIED" "$(field .address permit list) $(field .address ban list)"
 
-# faulty TEXT EXPECTED: with the file as it is now, the daemon starts, says so, and keeps the file
+# faulty TEXT EXPECTED [ENTRY]: with the file as it is now, the daemon starts, says so, keeps the file, and
+# of what was in it that entry
 faulty() {
 	cp "$STATE/entries" "$DIR/bad"
 	: >"$LOG"
 	ok "$1: the daemon starts" daemon
 	ok "$1: it says so" grep -q "$STATE/entries: $2; it is put aside as entries.damaged" "$LOG"
-	is "$1: there are no entries" "" "$(field .address permit list)$(field .address ban list)"
+	is "$1: what was whole is there" "${3:-}" "$(field .address permit list)$(field .address ban list)"
 	ok "$1: and new ones can be made" ctl permit add $OTHER --ttl 60s
 	is "$1: which count" open "$(tries $OTHER 587)"
 	reboot
@@ -52,16 +53,16 @@ faulty() {
 }
 reboot
 head -c $(($(stat -c %s "$DIR/good") - 20)) "$DIR/good" >"$STATE/entries"
-faulty "cut off within a record" "cut off"
+faulty "cut off within a record" "cut off" $STRANGER
 head -c 30 "$DIR/good" >"$STATE/entries"
 faulty "cut off within the head" "cut off"
-sed '1s/^MRENTRY1/MRENTRY2/' "$DIR/good" >"$STATE/entries"
+sed '1s/^MRENTRY2/MRENTRY3/' "$DIR/good" >"$STATE/entries"
 faulty "of a newer version" "written by a newer mailreeve"
 head -c 4096 /dev/urandom >"$STATE/entries"
 faulty "garbage" "not a file of permits and bans"
 cp "$DIR/good" "$STATE/entries"
 printf '\377' | dd of="$STATE/entries" bs=1 seek=100 conv=notrunc 2>/dev/null
-faulty "one byte is another" "damaged"
+faulty "one byte of the permit is another" "damaged" $DENIED
 
 echo '{"version": 1, "services": ["smt' >"$STATE/ids.json"
 echo '{"version": 99}' >"$STATE/current.json"
