@@ -152,6 +152,61 @@ fresh
 dovecot_login $A
 ok "and follows" within 2 opens $A 587
 
+# --- what else a source may be limited to, and how far it is read back
+record_as() { # FACILITY IDENTIFIER UNIT ADDRESS [SECONDS AGO]
+	local now=${EPOCHREALTIME/./}
+	printf '%s\n' "__REALTIME_TIMESTAMP=$((now - ${5:-0} * 1000000))" \
+		"__MONOTONIC_TIMESTAMP=$((now % 1000000000000))" "_BOOT_ID=$BOOT" "_UID=0" "_COMM=log" \
+		"_SYSTEMD_UNIT=$3" "SYSLOG_IDENTIFIER=$2" "SYSLOG_FACILITY=$1" \
+		"MESSAGE=$(login "$4")" "" >&9
+}
+learn() { # STATEMENTS
+	{
+		echo 'interface s0; service smtp { allow any; } service submission { allow permitted; } permit { ttl 30m; }'
+		echo "learn { $1 }"
+	} | config
+}
+unit=dovecot-since.service
+fresh
+dovecot_login $A # the last record: by order of time a source would begin behind it
+record_as 2 dovecot $unit 203.0.113.251 2400
+record_as 2 dovecot $unit 203.0.113.252 600
+has() { ctl permit list --json | jq -e "select(.address == \"$1\")"; }
+left() { ctl permit list --json | jq -r "select(.address == \"$1\").expires_in"; }
+ok "stop" stop_daemon
+rm -f "$STATE/sources.json"
+learn "journal { unit $unit; since 30m; }"
+ok "start, the first time, and read 30 minutes back" daemon --journal-dir "$J" 9>&-
+ok "a login ten minutes ago earns the rest" within 5 has 203.0.113.252
+ok "twenty minutes" test "$(left 203.0.113.252)" -gt 1100 -a "$(left 203.0.113.252)" -le 1200
+is "the one before that is not read" 1 "$(field .learn.events.login status)"
+ok "stop" stop_daemon
+rm -f "$STATE/sources.json"
+learn "journal { unit $unit; from start; }"
+ok "start, the first time, and read all" daemon --journal-dir "$J" 9>&-
+counted() { [ "$(field .learn.events.login status)" = "$1" ]; }
+ok "old ones are read as well" within 5 counted 2
+learn "journal { unit dovecot.service; identifier { dovecot imap } facility { mail local3 } format dovecot; }"
+ok "apply: two identifiers and two facilities" ctl apply
+ok "follows" within 5 source_is state following
+filtered() { # FACILITY IDENTIFIER
+	fresh
+	record_as "$1" "$2" dovecot.service $A
+}
+filtered 2 dovecot
+ok "both fit" within 2 opens $A 587
+filtered 19 dovecot
+ok "the other facility" within 2 opens $A 587
+filtered 4 dovecot
+OTHER_FACILITY=$A
+filtered 2 sieve
+OTHER_IDENTIFIER=$A
+filtered 2 dovecot
+ok "behind two that do not fit one that does" within 2 opens $A 587
+is "those were not read" "timeout timeout" "$(tries $OTHER_FACILITY 587 300) $(tries $OTHER_IDENTIFIER 587 300)"
+learn "journal { dovecot.service }"
+ok "apply: no filter" ctl apply
+
 # --- damage
 head -c 4096 /dev/urandom >"$J/system@broken.journal"
 ok "a damaged file is named" within 5 sh -c \

@@ -172,8 +172,32 @@ STATE=$STATE_WAS
 policy "learn { stdin; }"
 mkfifo "$DIR/stdin"
 exec 8<>"$DIR/stdin"
-ok "start with a pipe" daemon <"$DIR/stdin"
+ok "start with a pipe" daemon <"$DIR/stdin" 8>&-
 fresh
 login "$A" "$DIR/stdin"
 ok "a line from standard input" within 1 opens "$A" 587
+exec 8>&-
+ok "its end is told" within 2 source_is 0 state ended
+ok "and the daemon goes on" daemon_answers
+ok "stop" stop_daemon
+
+# --- how far a log is read back that was never read before
+rm -f "$STATE/sources.json"
+fresh
+MIDDLE=$A
+login "$A" "$DIR/logs/new.log.1" 600
+fresh
+login "$A" "$DIR/logs/new.log" 300
+fresh
+OLD=$A
+login "$OLD" "$DIR/logs/new.log.2" 2400
+touch -d '-40 minutes' "$DIR/logs/new.log.2"
+policy "learn { file \"$DIR/logs/new.log\"; }" "learn since 30m;"
+ok "start" daemon
+expires() { ctl permit list --json | jq -r "select(.address == \"$1\").expires_in"; }
+between() { [ -n "$2" ] && [ "$2" -ge "$1" ] && [ "$2" -le "$3" ]; }
+ok "a login five minutes ago earns what is left" within 2 between 1400 "$(expires "203.0.113.$((99 + N))")" 1500
+ok "one in the file before, too" between 1100 "$(expires "$MIDDLE")" 1200
+is "older files are not read" 2 "$(field .learn.sources[0].lines status)"
+is "and an old login earns nothing" "" "$(expires "$OLD")"
 done_testing
