@@ -17,6 +17,8 @@ struct bench_load {
 	unsigned int connections;
 	double rate; /* questions a second, whether or not answers come; 0: each after the last */
 	double ms; /* how long */
+	bool awake; /* looks for an answer a while before it sleeps: its own waking is not counted
+		     */
 	size_t (*ask)(uint64_t number, char out[static BENCH_LOAD_BYTES], void *userdata);
 	/* Length of the first whole answer; 0: more must come; -errno: no answer. */
 	ssize_t (*answer)(const char *p, size_t n);
