@@ -8,17 +8,22 @@
  * say the same; then the clock follows, and if that was backwards everything learned is forgotten.
  * A file that begins before the one ahead of it ended starts afresh in the same way.
  *
+ * Lines are read and parsed by one thread, and learned from and printed, in their order, by another
+ * (learn_pipe.h): the work is about the same, and the result that of one thread.
+ *
  * Never touches the kernel or the daemon; memory does not grow with the log.  A file that cannot be
  * read is a message and a status; the next is read all the same.
  */
 #include "learn_run.h"
 
+#include "learn_pipe.h"
+
 #include <fcntl.h>
 #include <mailreeve/export.h>
 #include <time.h>
 
-#define CHUNK	   (1u << 20) /* bytes; a line longer than this is skipped */
-#define READ	   (128u << 10) /* bytes read at once: they stay in the cache until they are parsed */
+#define READ \
+	(128u << 10) /* bytes read at once: they stay in the cache until they are learned from */
 #define SECOND_NS  1000000000ull
 #define DAY_NS	   (86400 * SECOND_NS)
 #define BELIEVED   3 /* stamps in a row that move the clock against reason */
@@ -119,38 +124,68 @@ static uint64_t clock_of(struct mr_learn_run *run, uint64_t time_us)
 	return at;
 }
 
-static void learn_event(struct mr_learn_run *run, const char *file, uint64_t number,
-			const struct mr_event *e)
+struct stream {
+	struct mr_learn_run *run;
+	const char *file;
+	struct mr_learn_pipe *pipe;
+	uint64_t number; /* of the line, or of the record */
+	bool skipping; /* the rest of a line that was too long */
+	bool failed; /* for want of memory */
+	struct mr_export *export;
+};
+
+/* The pipe's end: from here on all is one thread's. */
+static void learn_found(const struct mr_learn_found *f, void *userdata)
 {
+	struct stream *s = userdata;
+	struct mr_learn_run *run = s->run;
 	struct mr_learn_result result = { .action = MR_LEARN_NONE };
 	uint64_t at;
 
 	if (!run->learner && start_afresh(run) < 0)
 		return;
-	at = clock_of(run, e->time_us);
-	mr_learner_event(run->learner, e, (int64_t)at, run->clock, &result);
-	mr_learn_print_event(&run->print, file, number, e, &result);
+	at = clock_of(run, f->event.time_us);
+	mr_learner_event(run->learner, &f->event, (int64_t)at, run->clock, &result);
+	mr_learn_print_event(&run->print, s->file, f->number, &f->event, &result);
 }
 
-struct stream {
-	struct mr_learn_run *run;
-	const char *file;
-	uint64_t number; /* of the line, or of the record */
-	bool skipping; /* the rest of a line that was too long */
-	struct mr_export *export;
-};
+static void learn_idle(void *userdata)
+{
+	struct stream *s = userdata;
+
+	mr_learn_print_flush(&s->run->print);
+}
+
+static void read_line(struct stream *s, const char *p, size_t n)
+{
+	struct mr_event *e = mr_learn_pipe_event(s->pipe);
+
+	s->number++;
+	if (!e || (mr_reader_line(s->run->reader, p, n, e) == MR_PARSE_EVENT &&
+		   mr_learn_pipe_add(s->pipe, s->number) < 0))
+		s->failed = true;
+}
+
+static void read_record(struct stream *s, const struct mr_line *l)
+{
+	struct mr_event *e = mr_learn_pipe_event(s->pipe);
+
+	s->number++;
+	if (!e || (mr_reader_record(s->run->reader, l, e) == MR_PARSE_EVENT &&
+		   mr_learn_pipe_add(s->pipe, s->number) < 0))
+		s->failed = true;
+}
 
 /* Whole lines of what is there; returns what was eaten. */
 static size_t eat_lines(struct stream *s, const char *p, size_t n, bool full)
 {
 	const char *start = p, *end = p + n, *newline;
-	struct mr_event e;
 
 	while (p < end && (newline = memchr(p, '\n', (size_t)(end - p)))) {
-		s->number++;
-		if (!s->skipping &&
-		    mr_reader_line(s->run->reader, p, (size_t)(newline - p), &e) == MR_PARSE_EVENT)
-			learn_event(s->run, s->file, s->number, &e);
+		if (s->skipping)
+			s->number++;
+		else
+			read_line(s, p, (size_t)(newline - p));
 		s->skipping = false;
 		p = newline + 1;
 	}
@@ -159,15 +194,6 @@ static size_t eat_lines(struct stream *s, const char *p, size_t n, bool full)
 		return n;
 	}
 	return (size_t)(p - start);
-}
-
-static void eat_record(struct stream *s, const struct mr_line *l)
-{
-	struct mr_event e;
-
-	s->number++;
-	if (mr_reader_record(s->run->reader, l, &e) == MR_PARSE_EVENT)
-		learn_event(s->run, s->file, s->number, &e);
 }
 
 static size_t eat_fields(struct stream *s, const char *p, size_t n, bool full)
@@ -179,7 +205,7 @@ static size_t eat_fields(struct stream *s, const char *p, size_t n, bool full)
 	while (done < n && (eaten = mr_export_feed(s->export, p + done, n - done, full && done == 0,
 						   &record, &l))) {
 		if (record)
-			eat_record(s, &l);
+			read_record(s, &l);
 		done += eaten;
 	}
 	return done;
@@ -187,16 +213,13 @@ static size_t eat_fields(struct stream *s, const char *p, size_t n, bool full)
 
 static void eat_rest(struct stream *s, const char *p, size_t n)
 {
-	struct mr_event e;
 	struct mr_line l;
 
 	if (s->export) {
 		if (mr_export_end(s->export, &l))
-			eat_record(s, &l);
+			read_record(s, &l);
 	} else if (n && !s->skipping) {
-		s->number++;
-		if (mr_reader_line(s->run->reader, p, n, &e) == MR_PARSE_EVENT)
-			learn_event(s->run, s->file, s->number, &e);
+		read_line(s, p, n);
 	}
 }
 
@@ -233,42 +256,53 @@ static enum mr_exit look_at_head(struct stream *s, const char *p, size_t n)
 	return MR_EXIT_DONE;
 }
 
-static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
+static enum mr_exit read_stream(struct stream *s, int fd)
 {
-	struct stream s = { .run = run, .file = file };
-	_free_ char *buf = malloc(CHUNK);
 	enum mr_exit status = MR_EXIT_DONE;
-	size_t have = 0, eaten;
-	bool first = true;
+	struct mr_learn_batch *b;
+	bool first = true, full;
+	size_t room;
 	ssize_t r;
 
-	if (!buf)
-		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
-	run->strikes = BELIEVED; /* a file may begin before the last one ended */
 	for (;;) {
-		mr_learn_print_flush(&run->print);
-		r = read(fd, buf + have, CHUNK - have < READ ? CHUNK - have : READ);
+		b = mr_learn_pipe_batch(s->pipe);
+		room = MR_LEARN_CHUNK - b->have;
+		r = read(fd, b->text + b->have, room < READ ? room : READ);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
 			break;
-		mr_learn_print_progress(&run->print, (size_t)r);
-		have += (size_t)r;
+		mr_learn_print_progress(&s->run->print, (size_t)r);
+		b->have += (size_t)r;
+		full = b->have == MR_LEARN_CHUNK;
 		if (first)
-			status = look_at_head(&s, buf, have);
+			status = look_at_head(s, b->text, b->have);
 		first = false;
 		if (status != MR_EXIT_DONE)
 			return status;
-		eaten = s.export ? eat_fields(&s, buf, have, have == CHUNK)
-				 : eat_lines(&s, buf, have, have == CHUNK);
-		have -= eaten;
-		memmove(buf, buf + eaten, have);
+		mr_learn_pipe_pass(s->pipe, s->export ? eat_fields(s, b->text, b->have, full)
+						      : eat_lines(s, b->text, b->have, full));
 	}
 	if (r < 0)
-		status = mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", file, strerror(errno));
-	eat_rest(&s, buf, have);
-	mr_export_free(s.export);
+		status = mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", s->file, strerror(errno));
+	eat_rest(s, b->text, b->have);
+	mr_learn_pipe_pass(s->pipe, b->have);
 	return status;
+}
+
+static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
+{
+	static const struct mr_learn_pipe_ops ops = { .learn = learn_found, .idle = learn_idle };
+	struct stream s = { .run = run, .file = file };
+	enum mr_exit status;
+
+	run->strikes = BELIEVED; /* a file may begin before the last one ended */
+	if (mr_learn_pipe_new(&ops, &s, &s.pipe) < 0)
+		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
+	status = read_stream(&s, fd);
+	mr_learn_pipe_free(s.pipe); /* all is learned */
+	mr_export_free(s.export);
+	return s.failed ? mr_ctl_fail(MR_EXIT_USAGE, "out of memory") : status;
 }
 
 enum mr_exit mr_learn_run_file(struct mr_learn_run *run, const char *path)

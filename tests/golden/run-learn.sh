@@ -55,6 +55,34 @@ learn "a directory" 2 --dry-run . && says '\.: Is a directory'
 gzip -k a
 learn "a compressed log" 2 --dry-run a.gz b --json && says 'zcat a.gz \| mailreeve learn --dry-run'
 actions "198.51.100.2 permit"
+# more than one batch of lines, with sessions whose end names no address, and lines without an event
+for i in {1..4000}; do
+	login "2026-01-01T10:00:00Z" "198.51.$((i / 250)).$((i % 250 + 1))" "user$((i % 300))" "session$i"
+	echo "2026-01-01T10:00:00Z mx postfix/qmgr[7]: 4D8A98328: removed"
+	[ $((i % 3)) != 0 ] || echo "2026-01-01T10:00:01Z mx dovecot: imap(user$((i % 300)))<7><session$i>: Disconnected: Logged out in=1 out=2"
+done >big
+learn "a large log" 0 --dry-run --json - <big
+cp out whole
+{ [ "$(wc -l <whole)" = 5333 ] && [ "$(sed "s/.*\"line\":\([0-9]*\).*/\1/" whole | sort -nc 2>&1)" = "" ]; } 2>>err
+result $? "$name: all events, in the order of the lines"
+while IFS= read -r -d '' -n 77777 piece || [ -n "$piece" ]; do printf '%s' "$piece"; done <big |
+	timeout 60 "$mailreeve" learn --dry-run --json - >out 2>err
+cmp whole out 2>>err
+result $? "a large log in odd pieces gives the same"
+# what has come is shown at once, whether or not more comes
+mkfifo live shown
+timeout 60 "$mailreeve" learn --dry-run --json <live >shown 2>err &
+exec 4>live 5<shown
+for i in a b; do
+	cat $i >&4
+	read -r -t 20 line <&5
+	[[ $line == *198.51.100.[12]*permit* ]]
+	result $? "a live log: line $i is shown before the next comes"
+done
+exec 4>&-
+wait $!
+result $? "a live log ends"
+exec 5<&-
 head -c 300000 /dev/urandom >binary
 learn "a binary file" 0 --dry-run --json binary && actions
 { head -c 3000000 /dev/zero | tr '\0' x && echo && cat a; } >long
