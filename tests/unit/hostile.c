@@ -5,7 +5,8 @@
  * A template is a line of a server with holes: {A} the client's real address, {U} a name, {H} a
  * HELO, {S} a sender (its local part is quoted as the servers do), {T} any other text.  Into the
  * holes go complete fake lines of every other template, their parts, brackets and separators, line
- * ends, escapes, NUL, look-alike addresses, 64 KB, and random mixtures of all these.  Whatever is
+ * ends, escapes, NUL, look-alike addresses, 64 KB, and random mixtures of all these, the same in
+ * all holes of a line or each its own.  Whatever is
  * in them: an event names the real address and has the template's kind, or there is no event.  With
  * a plain text the event must come.  The seed is printed; MR_SEED repeats a run.
  */
@@ -41,24 +42,49 @@ static void put_text(struct buf *b, const char *text)
 	put(b, text, strlen(text));
 }
 
+#define NEXT '\x1d' /* parts a text: each hole has its own, in turn */
+
+static struct mr_str part_of(const char *text, size_t n, unsigned int hole)
+{
+	const char *end = memchr(text, NEXT, n);
+
+	if (!end)
+		return (struct mr_str){ text, n };
+	for (; hole && end; hole--) {
+		n -= (size_t)(end - text) + 1;
+		text = end + 1;
+		end = memchr(text, NEXT, n);
+	}
+	return (struct mr_str){ text, end ? (size_t)(end - text) : n };
+}
+
+static void put_sender(struct buf *b, struct mr_str s)
+{
+	put_text(b, "\"");
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			put_text(b, "\\");
+		put(b, s.p + i, 1);
+	}
+	put_text(b, "\"@example.org");
+}
+
 /* The template with its holes filled.  A sender is quoted as the servers do. */
 static void fill(struct buf *b, const char *line, const char *addr, const char *text, size_t n)
 {
+	unsigned int holes = 0;
+	struct mr_str s;
+
 	while (*line) {
 		if (strncmp(line, "{A}", 3) == 0) {
 			put_text(b, addr);
 			line += 3;
-		} else if (strncmp(line, "{S}", 3) == 0) {
-			put_text(b, "\"");
-			for (size_t i = 0; i < n; i++) {
-				if (text[i] == '"' || text[i] == '\\')
-					put_text(b, "\\");
-				put(b, text + i, 1);
-			}
-			put_text(b, "\"@example.org");
-			line += 3;
-		} else if (line[0] == '{' && strchr("UHT", line[1]) && line[2] == '}') {
-			put(b, text, n);
+		} else if (line[0] == '{' && line[1] && strchr("UHTS", line[1]) && line[2] == '}') {
+			s = part_of(text, n, holes++);
+			if (line[1] == 'S')
+				put_sender(b, s);
+			else
+				put(b, s.p, s.n);
 			line += 3;
 		} else {
 			put(b, line++, 1);
@@ -365,9 +391,10 @@ static void test_random(void **state)
 	(void)state;
 	seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
 	print_message("MR_SEED=%llu\n", (unsigned long long)seed);
-	for (int i = 0; i < 60000; i++) {
+	for (int i = 0; i < 100000; i++) {
 		const struct hostile_template *t = &hostile_templates[rnd(hostile_count)];
 		size_t a = rnd(MR_ARRAY_SIZE(real)), parts = 1 + rnd(6);
+		bool apart = rnd(2);
 
 		b.n = 0;
 		while (parts--) {
@@ -378,6 +405,8 @@ static void test_random(void **state)
 				fill(&b, h + 3, forged[rnd(3)], "alice", 5);
 			else
 				put_text(&b, pieces[rnd(MR_ARRAY_SIZE(pieces))]);
+			if (apart && rnd(2))
+				put(&b, &(char){ NEXT }, 1);
 		}
 		if (fits(t, a))
 			check(t, real[a], b.p, b.n, 0, false);
