@@ -36,7 +36,7 @@
 #define POSTFWD_MS	20000 /* it must answer by then */
 #define TURNS		5
 #define TURNS_QUICK	3
-#define RUN_MS		2000 /* one turn of one of them */
+#define RUN_MS		1500 /* one turn of one of them */
 #define RUN_QUICK_MS	500
 
 struct ask {

@@ -138,16 +138,17 @@ static int hear(struct run *r, struct line *c)
 /* As epoll_wait(), until `until` at the latest (ms). */
 static int wait_until(struct run *r, struct epoll_event *ev, double until)
 {
-	double now = bench_now_ms(), left = until - now;
+	double now = bench_now_ms(), left = until - now, sleepy = now + AWAKE_MS;
 	struct timespec t = { .tv_sec = left > 0 ? (time_t)(left / 1000) : 0 };
 
 	if (left > 0)
 		t.tv_nsec = (long)((left - (double)t.tv_sec * 1000) * 1e6);
-	for (double sleepy = now + AWAKE_MS; r->l->awake && now < sleepy; now = bench_now_ms()) {
+	while (r->l->awake && now < sleepy) {
 		int n = epoll_wait(r->epoll, ev, BENCH_LOAD_CONNECTIONS, 0);
 
 		if (n)
 			return n;
+		now = bench_now_ms();
 	}
 	return epoll_pwait2(r->epoll, ev, BENCH_LOAD_CONNECTIONS, &t, NULL);
 }
