@@ -23,7 +23,7 @@
 #include <time.h>
 
 #define READ \
-	(128u << 10) /* bytes read at once: they stay in the cache until they are learned from */
+	(256u << 10) /* bytes read at once: they stay in the cache until they are learned from */
 #define SECOND_NS  1000000000ull
 #define DAY_NS	   (86400 * SECOND_NS)
 #define BELIEVED   3 /* stamps in a row that move the clock against reason */
