@@ -474,7 +474,7 @@ static int measure_many(struct ask *a, double ms, struct mr_error *e)
 	load(a, NULL, MANY, 0, ms, &postfwd.load);
 	r = take_turns(a, v, MR_ARRAY_SIZE(v), e);
 	if (r == 0 && a->postfwd > 0 && take_turns(a, &postfwd, 1, &trouble) < 0)
-		printf("  %-26s %4u  %s\n", postfwd_name, MANY, trouble.text);
+		printf("  %-26s %4d  %s\n", postfwd_name, MANY, trouble.text);
 	return r;
 }
 
