@@ -119,7 +119,7 @@ size_t mr_rotated_since(const char *dir, const char *base, uint64_t since_us, bo
 	const struct dirent *e;
 
 	while (d && seen < SIBLINGS_MAX && (e = readdir(d))) {
-		struct mr_rotated r;
+		struct mr_rotated r = { .fd = -EBADF };
 
 		if (!begins(e->d_name, base) || !is_number(e->d_name + strlen(base)))
 			continue;
