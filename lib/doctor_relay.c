@@ -19,7 +19,7 @@
 struct question {
 	char endpoint[256];
 	bool ours, named; /* named: somebody meant us, at a socket where we are not */
-	bool relay, dunno, quick; /* policy_context, default_action, timeout */
+	bool relay, dunno, quick, once; /* policy_context, default_action, timeout, try_limit */
 };
 struct walk {
 	struct mr_doctor *d;
@@ -117,7 +117,7 @@ static const char *socketmap_name(struct mr_doctor *d, const char *file, const c
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-#define QUESTION_TAIL "timeout=2s, try_limit=1, default_action=DUNNO }"
+#define QUESTION_TAIL "timeout=2s, default_action=DUNNO }"
 
 static const char *question_text(struct mr_doctor *d, bool relay)
 {
@@ -143,6 +143,8 @@ static void read_question(const struct walk *w, const struct mr_doctor_word *wor
 	struct mr_doctor_word part;
 
 	*q = (struct question){ .dunno = is_dunno(action, strlen(action)) };
+	q->once = strcmp(mr_doctor_smtpd_value(d, w->s, "smtpd_policy_service_try_limit", "2"),
+			 "1") == 0;
 	q->quick = mr_doctor_value(&d->main, "smtpd_policy_service_timeout", NULL) != NULL;
 	q->relay = strcmp(mr_doctor_smtpd_value(d, w->s, "smtpd_policy_service_policy_context", ""),
 			  "relay") == 0;
@@ -155,6 +157,8 @@ static void read_question(const struct walk *w, const struct mr_doctor_word *wor
 			q->dunno = is_dunno(part.p + 15, part.n - 15);
 		if (part.n > 8 && strncmp(part.p, "timeout=", 8) == 0)
 			q->quick = true;
+		if (part.n > 10 && strncmp(part.p, "try_limit=", 10) == 0)
+			q->once = part.n == 11 && part.p[10] == '1';
 	}
 	q->ours = listens_at(d, MR_LISTEN_POLICY, q->endpoint);
 	q->named = !q->ours && strstr(q->endpoint, "mailreeve");
@@ -190,6 +194,12 @@ static void on_question(struct walk *w, const struct mr_doctor_word *word)
 	if (!q.quick)
 		mr_doctor_say(d, MR_ADVICE_NOTE, "timeout", w->file, question_text(d, q.relay),
 			      "%s: without a timeout Postfix waits 100 seconds for an answer",
+			      w->list);
+	if (q.once)
+		mr_doctor_say(d, MR_ADVICE_ADD, "try-limit", w->file, question_text(d, q.relay),
+			      "%s: with try_limit=1 a session that stands while mailreeved is "
+			      "restarted gets no more answers: who may relay is refused, who is "
+			      "banned is not",
 			      w->list);
 	if (!q.relay) {
 		w->access |= !w->ended;

@@ -121,6 +121,9 @@ ok "mailreeved stops" stop_daemon
 ok "Dovecot lets in who has the password" login imap $STRANGER alice
 ok "mailreeved comes back" daemon
 ok "and refuses again" within 10 not login pop3 $STRANGER alice
+ok "stopped" stop_daemon
+ok "… and started, while Dovecot keeps its connection" daemon
+ok "… nobody slips in" not login pop3 $STRANGER alice
 kill -STOP "$DAEMON"
 ok "mailreeved hangs: Dovecot lets in, later" login imap $STRANGER6 alice
 kill -CONT "$DAEMON"

@@ -9,7 +9,7 @@
 # Nothing of the host's Postfix or Dovecot is read, written or started; no mail can leave.
 . "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 
-for c in postfix dovecot smtp-sink curl setpriv; do
+for c in postfix dovecot smtp-sink curl setpriv socat; do
 	command -v $c >/dev/null || skip_all "needs $c (scripts/deps mail)"
 done
 SPOOL=$DIR/spool MAILLOG=$DIR/maillog DOVELOG=$DIR/dovecot.log SINK=$DIR/sink
@@ -120,10 +120,10 @@ postfix_conf() {
 		smtpd_error_sleep_time = 0
 		smtpd_client_connection_count_limit = 0
 		smtpd_relay_restrictions = permit_mynetworks,
-		  check_policy_service { unix:mailreeve/policy, policy_context=relay, timeout=2s, try_limit=1, default_action=DUNNO },
+		  check_policy_service { unix:mailreeve/policy, policy_context=relay, timeout=2s, default_action=DUNNO },
 		  permit_sasl_authenticated, reject_unauth_destination
 		smtpd_recipient_restrictions = check_policy_service
-		  { unix:mailreeve/policy, timeout=2s, try_limit=1, default_action=DUNNO }
+		  { unix:mailreeve/policy, timeout=2s, default_action=DUNNO }
 		table_relay = permit_mynetworks, reject_unauth_destination
 		table_networks = 127.0.0.0/8, socketmap:unix:mailreeve/socketmap:permit
 		table_access = check_client_access socketmap:unix:mailreeve/socketmap:access
@@ -181,6 +181,21 @@ reply() { awk '/^< [45][0-9][0-9][ -]/ && !no { no = substr($0, 3) } /^< 250 2.0
 code() { local r; r=$(mail "$@"); echo "${r%% *}"; }
 # relays SRC [FROM [TO]]: may this address send to elsewhere?
 relays() { [ "$(code "$1" "${2-a@b.example}" "${3:-v@elsewhere.example}")" = 250 ]; }
+# smtp_session SRC [PORT]: a session that stands; say LINE: the code that the server answers.  One at a time.
+smtp_session() {
+	coproc SMTP { exec nsenter --net="/run/netns/$CLI" -- socat - "TCP:$S4:${2:-25},bind=$1"; }
+	pids+=("$SMTP_PID")
+	hear
+}
+hear() {
+	local l
+	while read -r -t 20 l <&"${SMTP[0]}" && [[ $l != [0-9][0-9][0-9]\ * ]]; do :; done
+	echo "${l:0:3}"
+}
+say() {
+	printf '%s\r\n' "$*" >&"${SMTP[1]}"
+	hear
+}
 # login SERVICE SRC USER [PASSWORD]
 login() {
 	cli curl -s --max-time 20 --interface "$2" "$1://$(host_of "$2")/" --user "$3:${4:-${3}pw}" -o /dev/null

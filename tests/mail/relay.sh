@@ -190,6 +190,30 @@ mode local-users 250 550 550 250
 mode anyone 250 250 250 250
 mode addresses 250 550 550 550
 
+# --- a session that stands while the daemon is replaced
+smtp_session $ALLOWED >"$DIR/greeting"
+is "a session" "220 250 250" "$(cat "$DIR/greeting") $(say EHLO client.test) $(say "MAIL FROM:<a@b.example>")"
+is "… relays" 250 "$(say "RCPT TO:<$AWAY>")"
+kill_daemon
+ok "the daemon is killed, and another one started" daemon
+is "… the session goes on relaying" 250 "$(say "RCPT TO:<$AWAY>")"
+ok "stopped, and started" stop_daemon
+ok "… again" daemon
+ctl ban add $ALLOWED --ttl 1m >/dev/null
+ctl detach >/dev/null # not the packets: the answer
+is "… a ban is heard of" 550 "$(say "RCPT TO:<v@example.test>")"
+ctl ban delete $ALLOWED >/dev/null
+ctl attach >/dev/null
+end "$SMTP_PID"
+smtp_session $ALLOWED 2526 >"$DIR/greeting"
+say EHLO client.test >"$DIR/greeting"
+say "MAIL FROM:<a@b.example>" >"$DIR/greeting"
+is "a session where a table is asked" 250 "$(say "RCPT TO:<$AWAY>")"
+ok "stopped" stop_daemon
+ok "… and started" daemon
+is "… goes on relaying" 250 "$(say "RCPT TO:<x$AWAY>")"
+end "$SMTP_PID"
+
 # --- the daemon is gone, or hangs
 kill_daemon
 is "daemon killed: a stranger is still refused, by Postfix" 554 "$(code $STRANGER a@b.example $AWAY)"
