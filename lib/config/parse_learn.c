@@ -374,6 +374,59 @@ static bool reads(const struct mr_learn_source *s, const struct mr_format *forma
 	return false;
 }
 
+static bool share(const char *const *a, size_t n, const char *const *b, size_t m)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < m; j++)
+			if (strcmp(a[i], b[j]) == 0)
+				return true;
+	return n == 0 || m == 0; /* none named: any */
+}
+
+/* "postfix@.service" holds "postfix@-.service". */
+static bool unit_holds(const char *a, const char *b)
+{
+	const char *at = strstr(a, "@."), *end = strrchr(b, '.');
+
+	return strcmp(a, b) == 0 ||
+	       (at && end && strncmp(a, b, (size_t)(at - a) + 1) == 0 && strcmp(at + 1, end) == 0);
+}
+
+static const char *shared_unit(const struct mr_learn_source *a, const struct mr_learn_source *b)
+{
+	for (size_t i = 0; i < a->n_units; i++)
+		for (size_t j = 0; j < b->n_units; j++)
+			if (unit_holds(a->units[i], b->units[j]) ||
+			    unit_holds(b->units[j], a->units[i]))
+				return b->units[j];
+	return NULL;
+}
+
+/* Two sources of one kind that would read the same lines. */
+static void check_twice(struct mr_parser *p, const struct mr_learn_source *a,
+			const struct mr_learn_source *b)
+{
+	const char *unit;
+
+	if (a->kind != b->kind)
+		return;
+	if (a->kind == MR_LEARN_FILE && strcmp(a->path, b->path) == 0)
+		mr_parse_find(p, MR_ERROR, b->place,
+			      "name all its formats in one place: { format { dovecot postfix } }",
+			      "%s is read already (%s)", b->path, mr_parse_where(p, a->place));
+	if (a->kind != MR_LEARN_JOURNAL ||
+	    !share(a->identifiers, a->n_identifiers, b->identifiers, b->n_identifiers) ||
+	    !share(a->facilities, a->n_facilities, b->facilities, b->n_facilities) ||
+	    !share(a->formats, a->n_formats, b->formats, b->n_formats))
+		return;
+	unit = shared_unit(a, b);
+	if (unit)
+		mr_parse_find(p, MR_ERROR, b->place,
+			      "join the two, or each failure would count twice",
+			      "%s is read from the journal already (%s)", unit,
+			      mr_parse_where(p, a->place));
+}
+
 int mr_parse_learn_check(struct mr_parser *p)
 {
 	struct mr_policy *y = p->policy;
@@ -385,6 +438,8 @@ int mr_parse_learn_check(struct mr_parser *p)
 			s->from_start = p->learn_from_start;
 			s->since_us = p->learn_since_us;
 		}
+		for (size_t j = 0; j < i; j++)
+			check_twice(p, &y->learn[j], s);
 		if (s->kind != MR_LEARN_FILE)
 			continue;
 		for (size_t j = 0; j < y->n_learn; j++) {
