@@ -143,7 +143,7 @@ struct mr_event *mr_learn_pipe_event(struct mr_learn_pipe *p)
 {
 	struct mr_learn_batch *b = mr_learn_pipe_batch(p);
 
-	if (mr_grow(&b->found, &b->allocated, b->n, sizeof(*b->found)) < 0)
+	if (b->n == b->allocated && mr_grow(&b->found, &b->allocated, b->n, sizeof(*b->found)) < 0)
 		return NULL;
 	return &b->found[b->n].event;
 }

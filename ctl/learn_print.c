@@ -14,9 +14,16 @@
 #define PROGRESS_FIRST_NS 1000000000u /* nothing is shown of what is done within a second */
 #define PROGRESS_NEXT_NS  250000000u
 
-static const char *const kinds[] = { "login", "logout", "failure", "abuse" };
-static const char *const families[] = { NULL, "smtp", "pop3", "imap", "sieve" };
-static const char *const actions[] = { "none", "count", "permit", "ban" };
+#define WORD(w) \
+	{ \
+		w, sizeof(w) - 1 \
+	}
+static const struct mr_str kinds[] = { WORD("login"), WORD("logout"), WORD("failure"),
+				       WORD("abuse") };
+static const struct mr_str families[] = {
+	{ NULL, 0 }, WORD("smtp"), WORD("pop3"), WORD("imap"), WORD("sieve")
+};
+static const struct mr_str actions[] = { WORD("none"), WORD("count"), WORD("permit"), WORD("ban") };
 
 /* The line of progress goes before anything else is written to the same terminal. */
 static void clear_progress(struct mr_learn_print *p)
@@ -59,6 +66,11 @@ static inline void put(struct mr_learn_print *p, const char *s, size_t n)
 static void put_text(struct mr_learn_print *p, const char *s)
 {
 	put(p, s, strlen(s));
+}
+
+static void put_word(struct mr_learn_print *p, struct mr_str s)
+{
+	put(p, s.p, s.n);
 }
 
 static void put_number(struct mr_learn_print *p, uint64_t v)
@@ -132,9 +144,9 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, ",\"file\":");
 	put_string(p, text(file));
 	PUT(p, ",\"event\":\"");
-	put_text(p, kinds[e->kind]);
+	put_word(p, kinds[e->kind]);
 	PUT(p, "\",\"service\":");
-	put_or_null(p, text(families[e->family]));
+	put_or_null(p, families[e->family]);
 	PUT(p, ",\"address\":\"");
 	put_text(p, mr_addr_text(&e->addr, addr));
 	PUT(p, "\",\"user\":");
@@ -144,18 +156,16 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, ",\"session\":");
 	put_or_null(p, e->session);
 	PUT(p, ",\"action\":\"");
-	put_text(p, actions[r->action]);
+	put_word(p, actions[r->action]);
 	PUT(p, "\",\"why\":");
 	put_string(p, text(r->why));
 	PUT(p, "}\n");
 }
 
-static void put_padded(struct mr_learn_print *p, const char *s, size_t width)
+static void put_padded(struct mr_learn_print *p, struct mr_str s, size_t width)
 {
-	size_t n = strlen(s);
-
-	put(p, s, n);
-	for (; n < width; n++)
+	put_word(p, s);
+	for (size_t n = s.n; n < width; n++)
 		PUT(p, " ");
 }
 
@@ -185,13 +195,13 @@ static void print_text(struct mr_learn_print *p, const char *file, uint64_t line
 	put_number(p, line);
 	PUT(p, ": ");
 	put_padded(p, kinds[e->kind], 8);
-	put_padded(p, families[e->family] ? families[e->family] : "-", 6);
-	put_padded(p, mr_addr_text(&e->addr, addr), 15);
+	put_padded(p, e->family ? families[e->family] : text("-"), 6);
+	put_padded(p, text(mr_addr_text(&e->addr, addr)), 15);
 	PUT(p, " ");
 	put_safe(p, e->user.n ? e->user : text("-"));
 	PUT(p, " ");
 	put_text(p, p->bold);
-	put_text(p, actions[r->action]);
+	put_word(p, actions[r->action]);
 	put_text(p, p->plain);
 	PUT(p, " (");
 	put_text(p, r->why);
