@@ -337,11 +337,12 @@ static int plan_change(struct mr_job *j)
 
 /* --- flip ------------------------------------------------------------------------------------- */
 
-static void flip(struct mr_job *j)
+static void flipped(void *userdata, int r)
 {
+	struct mr_job *j = userdata;
 	struct mr_manager *m = j->m;
 
-	j->r = mr_entries_switch(m, j->live);
+	j->r = r;
 	if (j->r < 0) {
 		mr_error(&j->error, j->r, "the generation could not be made active: %s",
 			 strerror(-j->r));
@@ -371,6 +372,11 @@ static void flip(struct mr_job *j)
 	if (j->kind != MR_JOB_UNDO)
 		answer(j, NULL, NULL);
 	run(j, mr_job_keep, job_kept);
+}
+
+static void flip(struct mr_job *j)
+{
+	mr_entries_switch(j->m, j->live, flipped, j);
 }
 
 /* --- the steps come back ---------------------------------------------------------------------- */

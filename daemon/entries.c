@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * entries.c - the book of permits and bans, mirrored into the kernel's maps, swept, and switched
- * from policy to policy.
+ * entries.c - the book of permits and bans, mirrored into the kernel's maps, and swept.
  *
  * The kernel compares the expiry on every hit, so nothing here is needed for a permit to end on
  * time; the sweep gives the memory back, some entries at a time.  The two flags in mr_state say
@@ -17,7 +16,6 @@
 #define SWEEP_CHUNK  64 /* entries between two looks at the clock: below 0.5 ms */
 #define SWEEP_SLACK  100000 /* us; what is swept late is dead all the same */
 #define FULL_TOLD_NS 60000000000ull /* one message about a full map in so long */
-#define DROP_CHUNK   256 /* entries looked at between two looks at the clock */
 #define ADOPT_CHUNK  4096 /* entries a read from the kernel */
 
 /* --- the kernel's side ------------------------------------------------------------------------ */
@@ -148,11 +146,6 @@ void mr_entries_tell_full(struct mr_manager *m)
 
 /* --- who may have one ------------------------------------------------------------------------- */
 
-static bool prefix_has(const struct mr_prefix *p, const struct mr_addr *a)
-{
-	return mr_prefix_contains(p, a);
-}
-
 static bool in_set(const struct mr_policy *p, size_t set, const struct mr_addr *a)
 {
 	return set && mr_set_find(&p->sets[set - 1].set, a, NULL, NULL, NULL);
@@ -179,132 +172,6 @@ int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, cons
 				"%s is one of our own proxies (`proxies`), which get no %s: it "
 				"would hit everybody behind it",
 				text, name);
-	return 0;
-}
-
-/* --- from policy to policy -------------------------------------------------------------------- */
-
-static int do_flip(void *userdata)
-{
-	struct mr_manager *m = userdata;
-
-	return mr_generation_flip(m->kernel);
-}
-
-/* Does the prefix of an entry hold one of the policy's proxies? */
-static bool holds_proxy(const struct mr_policy *p, const struct mr_prefix *prefix)
-{
-	const struct mr_set *s = p->proxies ? &p->sets[p->proxies - 1].set : NULL;
-
-	if (!s)
-		return false;
-	if (mr_set_find(s, &prefix->addr, NULL, NULL, NULL))
-		return true;
-	for (size_t i = 0; i < s->n6 && prefix->plen < 128; i++) {
-		struct mr_addr a = mr_addr_from6(s->v6[i].hi, s->v6[i].lo);
-
-		if (prefix_has(prefix, &a))
-			return true;
-	}
-	return false;
-}
-
-static void drop_end(struct mr_manager *m)
-{
-	m->drop.step = sd_event_source_disable_unref(m->drop.step);
-	if (m->drop.n)
-		mr_log(&m->log, LOG_NOTICE, "%zu permits and bans ended: `proxies` names them",
-		       m->drop.n);
-	m->drop.n = 0;
-}
-
-/* One entry; false: that was the last. */
-static bool drop_one(struct mr_manager *m, const struct mr_policy *p)
-{
-	struct mr_prefix prefix;
-	struct mr_entry_key k;
-	struct mr_entry v;
-
-	if (!mr_book_next(m->book, m->drop.kind, &m->drop.cursor, &k, &v, NULL)) {
-		m->drop.cursor = 0;
-		return ++m->drop.kind <= MR_BAN;
-	}
-	memcpy(prefix.addr.b, k.addr, sizeof(k.addr));
-	prefix.plen = mr_addr_is4(&prefix.addr) ? 128 : v.plen;
-	if (holds_proxy(p, &prefix) && mr_book_delete(m->book, m->drop.kind, &prefix.addr) == 0)
-		m->drop.n++;
-	return true;
-}
-
-static int on_drop(sd_event_source *s, uint64_t usec _unused_, void *userdata)
-{
-	struct mr_manager *m = userdata;
-	const struct mr_policy *p = m->active ? m->active->policy : NULL;
-	uint64_t until = mr_boottime_ns() + MR_STEP_NS;
-	size_t before = m->drop.n;
-	bool more = p && p->proxies;
-
-	for (size_t i = 1; more && (i % DROP_CHUNK || mr_boottime_ns() < until); i++)
-		more = drop_one(m, p);
-	if (m->drop.n != before)
-		mr_entries_changed(m);
-	if (more)
-		return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-	drop_end(m);
-	return 0;
-}
-
-/* What another policy calls its proxies loses its entries, in steps, beginning with the loop's next
- * turn; none is made any more from now on. */
-static void drop_proxies(struct mr_manager *m, const struct mr_policy *p)
-{
-	drop_end(m);
-	m->drop.kind = MR_PERMIT;
-	m->drop.cursor = 0;
-	if (p->proxies)
-		sd_event_add_time(m->event, &m->drop.step, CLOCK_MONOTONIC, 0, 1, on_drop, m);
-}
-
-static uint32_t at_most(uint32_t want, uint32_t have)
-{
-	return want && want < have ? want : have;
-}
-
-/* The book's limits under a policy: never more than the kernel's maps were made for. */
-static struct mr_book_limits limits_for(const struct mr_manager *m, const struct mr_policy *p)
-{
-	return (struct mr_book_limits){
-		.permits_max = at_most(p->permit.max, m->map_max[MR_PERMIT]),
-		.bans_max = at_most(p->ban.max, m->map_max[MR_BAN]),
-		.permit_plen6 = p->permit.ipv6_prefix ? p->permit.ipv6_prefix : 128,
-		.ban_plen6 = p->ban.ipv6_prefix ? p->ban.ipv6_prefix : 64,
-	};
-}
-
-int mr_entries_switch(struct mr_manager *m, const struct mr_live *to)
-{
-	struct mr_book_limits l = limits_for(m, to->policy);
-	struct mr_book_stats s;
-	size_t lost;
-	int r;
-
-	mr_book_stats(m->book, &s);
-	/* a smaller limit must not drop what lives: it counts for those that come */
-	if (s.permits > l.permits_max)
-		l.permits_max = (uint32_t)s.permits;
-	if (s.bans > l.bans_max)
-		l.bans_max = (uint32_t)s.bans;
-	r = mr_book_rekey(m->book, &l, do_flip, m, &lost);
-	if (r < 0)
-		return r;
-	m->limits = l;
-	if (lost)
-		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
-			    "%zu permits or bans were lost: no room for their keys under the new "
-			    "ipv6-prefix",
-			    lost);
-	drop_proxies(m, to->policy);
-	mr_entries_changed(m);
 	return 0;
 }
 
@@ -358,7 +225,7 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 		m->limits.permit_plen6 = mask_length(g->permit_mask6);
 		m->limits.ban_plen6 = mask_length(g->ban_mask6);
 	} else if (p) {
-		m->limits = limits_for(m, p);
+		m->limits = mr_entries_limits(m, p);
 	}
 	r = mr_book_new(&m->limits, &book_ops, m, &m->book);
 	for (enum mr_entry_kind kind = MR_PERMIT; r == 0 && kind <= MR_BAN; kind++)
@@ -383,6 +250,6 @@ void mr_entries_stop(struct mr_manager *m)
 {
 	mr_entry_file_stop(m);
 	m->sweep_timer = sd_event_source_disable_unref(m->sweep_timer);
-	drop_end(m);
+	mr_entries_switch_stop(m);
 	mr_book_free(MR_TAKE_PTR(m->book));
 }

@@ -71,6 +71,8 @@ struct mr_guard {
 #define MR_DELETE_STEP	   512
 #define MR_DELETE_PAUSE_US 3000ull
 
+typedef void (*mr_entries_switched)(void *userdata, int r);
+
 struct mr_manager {
 	struct mr_options options;
 	struct mr_log log;
@@ -118,6 +120,13 @@ struct mr_manager {
 	uint32_t map_max[2]; /* what the kernel's maps were made for */
 	sd_event_source *sweep_timer, *save_timer, *save_step;
 	uint64_t sweep_pause; /* boot ns: not before */
+	struct { /* on the way to another policy's keys */
+		sd_event_source *step; /* NULL: none is under way */
+		struct mr_book_limits limits;
+		const struct mr_policy *policy;
+		mr_entries_switched done;
+		void *userdata;
+	} rekey;
 	struct { /* a walk over the book for entries of what is a proxy now */
 		sd_event_source *step; /* NULL: none */
 		enum mr_entry_kind kind;
@@ -165,14 +174,22 @@ void mr_devices_clear(struct mr_manager *m);
  */
 /* Makes the book: from the pins of an earlier run, else from the state directory. */
 int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted);
-/* Before the flip to another policy: re-key, flip, drop what the new policy gives to nobody. */
-int mr_entries_switch(struct mr_manager *m, const struct mr_live *to);
 void mr_entries_changed(struct mr_manager *m); /* arms the timers, keeps the flags of mr_state */
 void mr_entries_tell_full(struct mr_manager *m); /* to the log, if there is something new */
 /* May this address have such an entry?  0, or -EPERM with the reason. */
 int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, const struct mr_addr *a,
 		       struct mr_error *e);
 void mr_entries_stop(struct mr_manager *m);
+
+/* --- entries_switch.c --------------------------------------------------------------------------
+ */
+/* The flip to another policy, once entries stand under its keys; `done` is called at once or after
+ * some turns of the loop, with 0 or why the generation could not be made active. */
+void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, mr_entries_switched done,
+		       void *userdata);
+void mr_entries_switch_stop(struct mr_manager *m);
+/* The book's limits under a policy: never more than the kernel's maps were made for. */
+struct mr_book_limits mr_entries_limits(const struct mr_manager *m, const struct mr_policy *p);
 
 /* --- entry_methods.c ---------------------------------------------------------------------------
  */

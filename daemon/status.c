@@ -90,10 +90,10 @@ static void warn_sizes(const struct mr_manager *m, json_t *list)
 {
 	const struct mr_policy *p = m->active->policy;
 
-	if (p->permit.max && p->permit.max != m->map_max[MR_PERMIT])
+	if (p->permit.max > m->map_max[MR_PERMIT])
 		warn(list, "permit { max %u } takes effect at a restart; the map holds %u",
 		     p->permit.max, m->map_max[MR_PERMIT]);
-	if (p->ban.max && p->ban.max != m->map_max[MR_BAN])
+	if (p->ban.max > m->map_max[MR_BAN])
 		warn(list, "ban { max %u } takes effect at a restart; the map holds %u", p->ban.max,
 		     m->map_max[MR_BAN]);
 }

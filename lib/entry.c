@@ -2,27 +2,19 @@
 /*
  * entry.c - the book of timed entries (entry.h): permits and bans, by key and by expiry.
  *
- * Decides what a key is, who makes room for whom, and what becomes of entries when prefix lengths
- * change; entry_table.c has the data structure.
+ * Decides what a key is and who makes room for whom; book_rekey.c, what becomes of entries when
+ * prefix lengths change; entry_table.c has the data structure.
  *
  * Called by the daemon's main thread and by tests.  Never logs, never reads a clock.  Fails with
  * -errno; what a callback refuses does not happen in the book either.
  */
-#include "entry_table.h"
+#include "book_private.h"
 
 #include <string.h>
 
 #define EVICT_TRIES  8 /* bans given up for one new ban when the kernel still says full */
 #define SWEEP_CHUNK  64 /* entries in one call of the kernel */
 #define PREFIX4_PLEN 32 /* entry.plen of an IPv4 entry: exactly the address */
-
-struct mr_book {
-	struct mr_entry_table table[2];
-	struct mr_book_ops ops;
-	void *userdata;
-	uint64_t changes;
-	struct mr_book_stats stats;
-};
 
 static int table_drop(struct mr_book *b, enum mr_entry_kind kind, uint32_t n)
 {
@@ -31,6 +23,7 @@ static int table_drop(struct mr_book *b, enum mr_entry_kind kind, uint32_t n)
 
 	if (r < 0 && r != -ENOENT)
 		return r;
+	mr_book_rekey_dropped(b, kind, &t->item[n], true);
 	mr_entry_table_remove(t, n);
 	b->changes++;
 	return 0;
@@ -53,7 +46,7 @@ static bool holds_permit(const struct mr_book *b, const struct mr_addr *a, uint6
 	return false;
 }
 
-static int book_tables(const struct mr_book_limits *l, struct mr_entry_table out[2])
+int mr_book_tables(const struct mr_book_limits *l, struct mr_entry_table out[2])
 {
 	struct mr_entry_table p, q;
 	int r = mr_entry_table_init(&p, l->permits_max, l->permit_plen6, l->ban_plen6, true);
@@ -80,9 +73,11 @@ int mr_book_new(const struct mr_book_limits *l, const struct mr_book_ops *ops, v
 		return -ENOMEM;
 	b->ops = *ops;
 	b->userdata = userdata;
-	r = book_tables(l, b->table);
+	r = mr_book_tables(l, b->table);
 	if (r < 0)
 		return r;
+	b->limit[MR_PERMIT] = l->permits_max;
+	b->limit[MR_BAN] = l->bans_max;
 	*out = MR_TAKE_PTR(b);
 	return 0;
 }
@@ -91,8 +86,10 @@ void mr_book_free(struct mr_book *b)
 {
 	if (!b)
 		return;
-	mr_entry_table_clear(&b->table[0]);
-	mr_entry_table_clear(&b->table[1]);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(b->table); i++) {
+		mr_entry_table_clear(&b->table[i]);
+		mr_entry_table_clear(&b->rekey.table[i]);
+	}
 	free(b);
 }
 
@@ -167,8 +164,12 @@ static int put_new(struct mr_book *b, enum mr_entry_kind kind, const struct mr_e
 	struct mr_entry_table *t = &b->table[kind];
 	int r = 0;
 
-	while (t->used >= t->max && r == 0)
+	/* a limit that was lowered ends no ban: one goes for one that comes, as ever */
+	while (t->used >= b->limit[kind] && r == 0) {
 		r = make_room(b, kind, now);
+		if (kind == MR_BAN && t->used < t->max)
+			break;
+	}
 	if (r == 0 && b->ops.put)
 		r = b->ops.put(kind, k, v, b->userdata);
 	for (int i = 0; r == -E2BIG && kind == MR_BAN && i < EVICT_TRIES; i++) {
@@ -209,8 +210,9 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 		r = put_new(b, kind, &k, &m, now);
 		if (r < 0)
 			return r;
-		mr_entry_table_insert(t, &k, &m, a);
+		i = mr_entry_table_insert(t, &k, &m, a);
 	}
+	mr_book_rekey_added(b, kind, i);
 	b->changes++;
 	if (keyed)
 		keyed_prefix(&k, &m, keyed);
@@ -327,6 +329,8 @@ static int sweep_some(struct mr_book *b, enum mr_entry_kind kind, uint64_t now, 
 		mr_entry_table_insert(t, &gone[i].key, &gone[i].v, &gone[i].made_for);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < n; i++)
+		mr_book_rekey_dropped(b, kind, &gone[i], false);
 	b->stats.expired[kind] += n;
 	b->changes += n;
 	*out = n;
@@ -355,138 +359,6 @@ int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, 
 		*dropped = n;
 	if (next)
 		*next = soonest;
-	return 0;
-}
-
-/* --- new limits ------------------------------------------------------------------------------- */
-
-/* The key an item has under other limits.  A single-address fallback stays one. */
-static struct mr_entry_key rekeyed(const struct mr_entry_table *old, const struct mr_entry_item *i,
-				   uint8_t plen6, struct mr_entry *v)
-{
-	struct mr_entry_key k = i->key;
-
-	*v = i->v;
-	if (mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
-	    (i->v.plen == 128 && old->plen6 < 128))
-		return k;
-	v->plen = plen6;
-	return mr_entry_key(&i->made_for, plen6);
-}
-
-static bool rekey_moves(const struct mr_entry_table *old, const struct mr_entry_item *i,
-			uint8_t plen6)
-{
-	struct mr_entry v;
-	struct mr_entry_key k = rekeyed(old, i, plen6, &v);
-
-	return i->heap != MR_ENTRY_NONE &&
-	       (memcmp(&k, &i->key, sizeof(k)) != 0 || v.plen != i->v.plen);
-}
-
-/* Moves one item to its new table; two that meet under one key become one. */
-static int rekey_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_table *old,
-		      const struct mr_entry_item *i, struct mr_entry_table *to)
-{
-	struct mr_entry v;
-	struct mr_entry_key k = rekeyed(old, i, to->plen6, &v);
-	struct mr_entry_item *met = mr_entry_table_find(to, &k);
-	int r = 0;
-
-	if (met) {
-		v.services |= met->v.services;
-		if (met->v.expires > v.expires)
-			v.expires = met->v.expires;
-		if (met->v.plen < v.plen)
-			v.plen = met->v.plen;
-	}
-	if (!met && to->used >= to->max)
-		return -E2BIG;
-	if ((met || rekey_moves(old, i, to->plen6)) && b->ops.put)
-		r = b->ops.put(kind, &k, &v, b->userdata);
-	if (r < 0)
-		return r;
-	if (!met) {
-		mr_entry_table_insert(to, &k, &v, &i->made_for);
-		return 0;
-	}
-	mr_entry_table_set(to, met, &v);
-	return 0;
-}
-
-/* A switch that failed: what a merge changed under a key that stays gets its old value back. */
-static void rekey_restore(struct mr_book *b, enum mr_entry_kind kind,
-			  const struct mr_entry_table *old, const struct mr_entry_table *to)
-{
-	for (uint32_t n = 0; n < old->touched && b->ops.put; n++) {
-		const struct mr_entry_item *i = &old->item[n], *now;
-
-		if (i->heap == MR_ENTRY_NONE)
-			continue;
-		now = mr_entry_table_find(to, &i->key);
-		if (now && memcmp(&now->v, &i->v, sizeof(i->v)) != 0)
-			b->ops.put(kind, &i->key, &i->v, b->userdata);
-	}
-}
-
-/* Takes the keys that only `gone` has out of the callbacks' side. */
-static void rekey_forget(struct mr_book *b, enum mr_entry_kind kind,
-			 const struct mr_entry_table *gone, const struct mr_entry_table *stays)
-{
-	for (uint32_t n = 0; n < gone->touched && b->ops.del; n++)
-		if (gone->item[n].heap != MR_ENTRY_NONE &&
-		    !mr_entry_table_find(stays, &gone->item[n].key))
-			b->ops.del(kind, &gone->item[n].key, b->userdata);
-}
-
-static bool limits_same(const struct mr_book *b, const struct mr_book_limits *l)
-{
-	return b->table[MR_PERMIT].max == l->permits_max && b->table[MR_BAN].max == l->bans_max &&
-	       b->table[MR_PERMIT].plen6 == l->permit_plen6 &&
-	       b->table[MR_BAN].plen6 == l->ban_plen6;
-}
-
-int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switched)(void *),
-		  void *userdata, size_t *lost)
-{
-	struct mr_entry_table to[2];
-	size_t dropped = 0;
-	int r;
-
-	if (lost)
-		*lost = 0;
-	if (limits_same(b, l))
-		return switched ? switched(userdata) : 0;
-	r = book_tables(l, to);
-	if (r < 0)
-		return r;
-	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
-		const struct mr_entry_table *old = &b->table[kind];
-
-		for (uint32_t n = 0; n < old->touched; n++)
-			if (old->item[n].heap != MR_ENTRY_NONE &&
-			    rekey_item(b, kind, old, &old->item[n], &to[kind]) < 0)
-				dropped++;
-	}
-	r = switched ? switched(userdata) : 0;
-	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
-		struct mr_entry_table *old = &b->table[kind];
-
-		if (r < 0) {
-			rekey_restore(b, kind, old, &to[kind]);
-			rekey_forget(b, kind, &to[kind], old);
-			mr_entry_table_clear(&to[kind]);
-			continue;
-		}
-		rekey_forget(b, kind, old, &to[kind]);
-		mr_entry_table_clear(old);
-		*old = to[kind];
-	}
-	if (r < 0)
-		return r;
-	b->changes++;
-	if (lost)
-		*lost = dropped;
 	return 0;
 }
 

@@ -273,8 +273,9 @@ uint32_t mr_entry_table_next(const struct mr_entry_table *t, uint32_t n)
 	return MR_ENTRY_NONE;
 }
 
-void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
-			   const struct mr_entry *v, const struct mr_addr *made_for)
+struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
+					    const struct mr_entry *v,
+					    const struct mr_addr *made_for)
 {
 	uint32_t n = t->free;
 
@@ -292,6 +293,7 @@ void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *
 	heap_set(t, t->used, n);
 	t->used++;
 	heap_moved(t, t->used - 1);
+	return &t->item[n];
 }
 
 void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)

@@ -36,8 +36,9 @@ void mr_entry_table_clear(struct mr_entry_table *t);
 struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 					  const struct mr_entry_key *k);
 /* The table must have room and not hold the key. */
-void mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
-			   const struct mr_entry *v, const struct mr_addr *made_for);
+struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
+					    const struct mr_entry *v,
+					    const struct mr_addr *made_for);
 /* Another value for an item, and the place in the heap that goes with it. */
 void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i,
 			const struct mr_entry *v);

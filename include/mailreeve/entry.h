@@ -62,13 +62,23 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed);
 /* Drops what has run out, at most `max` entries; *next is the next expiry (UINT64_MAX: none). */
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
-/* New limits; re-keys entries whose prefix length changed: new keys first, then `switched` (flip
- * the masks), then the old keys go.  On failure the book and the callbacks' side are as before,
- * unless `switched` had succeeded: then what did not fit is dropped and counted (*lost). */
-int mr_book_rekey(struct mr_book *b, const struct mr_book_limits *l, int (*switched)(void *),
-		  void *userdata, size_t *lost);
+/*
+ * New limits: entries whose prefix length changed get other keys, in steps of at most `max`, and
+ * between steps the book is used as ever.
+ *   begin   1: go on; 0: no key changes, the limits are in force; -EBUSY: the last time's keys are
+ *           not cleared yet
+ *   fill    until it returns 0: the new keys stand beside the old ones
+ *   switch  together with the program's masks: the new keys count (*lost found no room);
+ *           or give_up: the old ones go on to count
+ *   clear   until it returns 0: the keys that do not count go
+ */
+int mr_book_rekey_begin(struct mr_book *b, const struct mr_book_limits *l);
+int mr_book_rekey_fill(struct mr_book *b, size_t max);
+void mr_book_rekey_switch(struct mr_book *b, size_t *lost);
+void mr_book_rekey_give_up(struct mr_book *b);
+int mr_book_rekey_clear(struct mr_book *b, size_t max);
 /* In no particular order; *cursor from 0, false at the end.  If the book changes in between, each
- * entry is seen once or not at all, as it was before or after; mr_book_rekey ends the walk.
+ * entry is seen once or not at all, as it was before or after; mr_book_rekey_switch ends the walk.
  * `a` (may be NULL): the address the entry was made for, within its key's prefix. */
 bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
 		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a);

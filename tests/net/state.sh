@@ -108,7 +108,7 @@ is "the newest is in" 1 "$(ctl ban list --json | jq -r .address | grep -c '^10\.
 # --- more than one step of a sweep takes
 reboot
 rm -rf "$STATE"
-conf 40000 40000
+conf 50000 40000
 sed -i 's/ttl 30m/ttl 4s/; s/ttl 1h/ttl 4s/' "$CONF"
 : >"$LOG"
 ok "entries that last four seconds" daemon
@@ -130,4 +130,27 @@ only() { [ "$(field .address permit list) $(field .address ban list)" = "$OTHER 
 ok "one has no permit, the other no ban any more" within 5 only
 is "the one beside them keeps his" open "$(tries $OTHER 587)"
 is "the log tells" 1 "$(grep -c '2 permits and bans ended: .proxies' "$LOG")"
+
+# --- another ipv6-prefix: every entry gets another key, in more steps than one
+conf 50000 40000
+ok "permits last longer again" ctl apply
+awk -v n=20000 -v now="$(date '+%b %e %T')" 'BEGIN { for (i = 0; i < n; i++)
+	printf "%s mx dovecot: imap-login: Login: user=<v%d>, method=PLAIN, rip=2001:db8:6:%x::7, lip=10.77.0.1, mpid=7, TLS, session=<P%d>\n", now, i, i, i }' \
+	>>"$DIR/mail.log"
+permits() { [ "$(field .permits.live status)" -eq "$1" ]; }
+ok "20,000 log in from as many networks, beside one" within 30 permits 20001
+ok "one more by hand" ctl permit add $STRANGER6
+stands() { # KEY N: the stranger's key as listed, and N keys in the kernel's map
+	ctl permit list --json | grep -q "\"$1\"" &&
+		[ "$(bpftool map dump pinned "$PINS/abi1/permits" -j | jq length)" = "$2" ]
+}
+conf 50000 40000 "ipv6-prefix 64;"
+ok "permits of whole networks" ctl apply
+is "who was in is in" open "$(tries $STRANGER6 587)"
+ok "all have their new keys and no other" within 20 stands "2001:db8:c::/64" 20002
+conf 60000 40000
+ok "and back, with a higher limit" ctl apply
+is "who was in is in" open "$(tries $STRANGER6 587)"
+ok "all have their new keys and no other" within 20 stands "$STRANGER6" 20002
+is "status tells that the higher limit is not in force" 1 "$(field '[.warnings[] | select(test("permit . max 60000"))] | length' status)"
 done_testing

@@ -279,14 +279,19 @@ static void test_width(void **state _unused_)
 	mr_book_free(b);
 }
 
-static int switch_ok(void *userdata)
+/* All of it, in steps of one entry; *lost found no room.  `good`: the switch succeeds. */
+static void rekey(struct mr_book *b, const struct mr_book_limits *l, bool good, size_t *lost)
 {
-	++*(int *)userdata;
-	return 0;
-}
-static int switch_fails(void *userdata _unused_)
-{
-	return -EIO;
+	assert_int_equal(mr_book_rekey_begin(b, l), 1);
+	assert_int_equal(mr_book_rekey_begin(b, l), -EBUSY);
+	while (mr_book_rekey_fill(b, 1))
+		;
+	if (good)
+		mr_book_rekey_switch(b, lost);
+	else
+		mr_book_rekey_give_up(b);
+	while (mr_book_rekey_clear(b, 1))
+		;
 }
 
 static void test_rekey(void **state _unused_)
@@ -294,19 +299,17 @@ static void test_rekey(void **state _unused_)
 	struct mr_book *b = book(10, 10, 128, 64);
 	struct mr_book_limits wide = { 10, 10, 56, 48 }, back = { 10, 10, 128, 64 };
 	size_t lost = 9;
-	int switched = 0;
 
 	add(b, MR_PERMIT, "2001:db8:0:1::5", 50, 1, NULL);
 	add(b, MR_PERMIT, "2001:db8:0:2::6", 60, 1, NULL);
 	add(b, MR_PERMIT, "192.0.2.1", 60, 1, NULL);
 	add(b, MR_BAN, "2001:db8:1:1::1", 70, 1, NULL);
 	same(b);
-	assert_int_equal(mr_book_rekey(b, &wide, switch_fails, NULL, &lost), -EIO);
+	rekey(b, &wide, false, &lost);
 	assert_true(has(b, MR_PERMIT, "2001:db8:0:1::5", 1));
 	assert_false(has(b, MR_PERMIT, "2001:db8:0:1::9", 1));
 	same(b);
-	assert_int_equal(mr_book_rekey(b, &wide, switch_ok, &switched, &lost), 0);
-	assert_int_equal(switched, 1);
+	rekey(b, &wide, true, &lost);
 	assert_int_equal(lost, 0);
 	assert_true(has(b, MR_PERMIT, "2001:db8:0:3::1", 59)); /* both under one /56 */
 	assert_true(has(b, MR_PERMIT, "192.0.2.1", 59));
@@ -314,11 +317,82 @@ static void test_rekey(void **state _unused_)
 	assert_true(has(b, MR_BAN, "2001:db8:1:ffff::1", 1));
 	same(b);
 	/* back to single addresses: those that the entries were made for */
-	assert_int_equal(mr_book_rekey(b, &back, switch_ok, &switched, &lost), 0);
+	rekey(b, &back, true, &lost);
 	assert_false(has(b, MR_PERMIT, "2001:db8:0:3::1", 1));
 	assert_true(has(b, MR_PERMIT, "2001:db8:0:1::5", 1));
 	assert_true(has(b, MR_BAN, "2001:db8:1:1::9", 1));
 	assert_false(has(b, MR_BAN, "2001:db8:1:ffff::1", 1));
+	same(b);
+	mr_book_free(b);
+}
+
+/* The book is used while its keys change. */
+static void test_rekey_meanwhile(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 64);
+	struct mr_book_limits wide = { 10, 10, 56, 48 };
+	struct mr_addr first = addr("2001:db8:0:100::1"), last = addr("2001:db8:0:300::1");
+	size_t lost = 9, dropped;
+
+	add(b, MR_PERMIT, "2001:db8:0:100::1", 50, 1, NULL);
+	add(b, MR_PERMIT, "2001:db8:0:200::1", 5, 1, NULL);
+	add(b, MR_PERMIT, "2001:db8:0:300::1", 50, 1, NULL);
+	add(b, MR_PERMIT, "192.0.2.1", 50, 1, NULL);
+	add(b, MR_PERMIT, "192.0.2.2", 5, 1, NULL);
+	assert_int_equal(mr_book_rekey_begin(b, &wide), 1);
+	assert_int_equal(mr_book_rekey_fill(b, 5), 1);
+	/* what was copied already: one goes, one lasts longer, two run out; one is new */
+	assert_int_equal(mr_book_delete(b, MR_PERMIT, &first), 0);
+	add(b, MR_PERMIT, "192.0.2.1", 90, 2, NULL);
+	assert_int_equal(mr_book_sweep(b, 6, 10, &dropped, NULL), 0);
+	assert_int_equal(dropped, 2);
+	add(b, MR_PERMIT, "2001:db8:0:400::1", 60, 6, NULL);
+	add(b, MR_BAN, "2001:db8:1:1::1", 70, 6, NULL);
+	assert_false(has(b, MR_PERMIT, "2001:db8:0:400::2", 6)); /* not yet */
+	while (mr_book_rekey_fill(b, 1))
+		;
+	mr_book_rekey_switch(b, &lost);
+	assert_int_equal(lost, 0);
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:4ff::2", 6));
+	assert_false(has(b, MR_PERMIT, "2001:db8:0:100::1", 6));
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:3ff::1", 6));
+	assert_true(has(b, MR_PERMIT, "192.0.2.1", 80));
+	assert_false(has(b, MR_PERMIT, "192.0.2.2", 4));
+	assert_true(has(b, MR_BAN, "2001:db8:1:ffff::1", 6));
+	/* a key that is to go, and one that came since */
+	assert_int_equal(mr_book_rekey_clear(b, 1), 1);
+	assert_int_equal(mr_book_delete(b, MR_PERMIT, &last), 0);
+	add(b, MR_PERMIT, "2001:db8:0:300::1", 60, 6, NULL);
+	while (mr_book_rekey_clear(b, 1))
+		;
+	assert_true(has(b, MR_PERMIT, "2001:db8:0:3ff::1", 6));
+	assert_int_equal(mr_book_sweep(b, 7, 10, NULL, NULL), 0);
+	same(b);
+	mr_book_free(b);
+}
+
+/* A lower limit ends nothing; it counts for those that come. */
+static void test_limits(void **state _unused_)
+{
+	struct mr_book *b = book(4, 4, 128, 64);
+	struct mr_book_limits less = { 2, 2, 128, 64 };
+	struct mr_book_stats s;
+
+	add(b, MR_PERMIT, "192.0.2.1", 50, 1, NULL);
+	add(b, MR_PERMIT, "192.0.2.2", 50, 1, NULL);
+	add(b, MR_PERMIT, "192.0.2.3", 50, 1, NULL);
+	add(b, MR_BAN, "192.0.2.1", 51, 1, NULL);
+	add(b, MR_BAN, "192.0.2.2", 52, 1, NULL);
+	add(b, MR_BAN, "192.0.2.3", 53, 1, NULL);
+	assert_int_equal(mr_book_rekey_begin(b, &less), 0);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.4", 50, 1, NULL), -E2BIG);
+	assert_int_equal(add(b, MR_PERMIT, "192.0.2.3", 60, 1, NULL), 0);
+	assert_int_equal(add(b, MR_BAN, "192.0.2.4", 54, 1, NULL), 0);
+	mr_book_stats(b, &s);
+	assert_int_equal(s.permits, 3);
+	assert_int_equal(s.bans, 3);
+	assert_int_equal(s.bans_evicted, 1);
+	assert_false(has(b, MR_BAN, "192.0.2.1", 1));
 	same(b);
 	mr_book_free(b);
 }
@@ -377,6 +451,52 @@ static void model_delete(struct model *m, enum mr_entry_kind kind, const struct 
 			m->expires[kind][i] = 0;
 }
 
+/* A step of other prefix lengths; the addresses differ in either. */
+static void rekey_some(struct mr_book *b, int *phase)
+{
+	uint8_t plen6 = *phase / 3 % 2 ? 128 : 64;
+	struct mr_book_limits l = { 512, 512, plen6, plen6 };
+	size_t lost;
+
+	switch (*phase % 3) {
+	case 0:
+		assert_int_equal(mr_book_rekey_begin(b, &l), 1);
+		++*phase;
+		break;
+	case 1:
+		if (mr_book_rekey_fill(b, (size_t)(random() % 8)))
+			break;
+		++*phase;
+		if (random() % 4 == 0) {
+			mr_book_rekey_give_up(b);
+			*phase += 3;
+			break;
+		}
+		mr_book_rekey_switch(b, &lost);
+		assert_int_equal(lost, 0);
+		break;
+	default:
+		*phase += !mr_book_rekey_clear(b, (size_t)(1 + random() % 8));
+	}
+}
+
+/* To the end of it, and single addresses again: under a prefix an address may have two bans. */
+static void rekey_end(struct mr_book *b, int *phase)
+{
+	struct mr_book_limits single = { 512, 512, 128, 128 };
+	size_t lost;
+
+	while (*phase % 3)
+		rekey_some(b, phase);
+	if (mr_book_rekey_begin(b, &single) != 1)
+		return;
+	while (mr_book_rekey_fill(b, 100))
+		;
+	mr_book_rekey_switch(b, &lost);
+	while (mr_book_rekey_clear(b, 100))
+		;
+}
+
 static void test_random(void **state _unused_)
 {
 	const char *given = getenv("MR_SEED");
@@ -384,17 +504,22 @@ static void test_random(void **state _unused_)
 	struct mr_book *b = book(512, 512, 128, 128);
 	struct model *m = calloc(1, sizeof(*m));
 	uint64_t now = 1;
+	int phase = 0;
 
 	print_message("# MR_SEED=%u\n", seed);
 	srandom(seed);
 	for (int step = 0; step < 40000; step++) {
 		enum mr_entry_kind kind = random() % 2;
-		struct mr_addr a = random() % 2 ? mr_addr_from4(0xc0000200u + random() % 200)
-						: mr_addr_from6(0x20010db800000000ull,
-								(uint64_t)(random() % 200));
+		struct mr_addr a =
+			random() % 2
+				? mr_addr_from4(0xc0000200u + random() % 200)
+				: mr_addr_from6(0x20010db800000000ull + (uint64_t)(random() % 200),
+						1);
 		struct mr_entry v = { .expires = now + 1 + (uint64_t)(random() % 500),
 				      .origin = MR_ORIGIN_LEARNED };
 
+		if (random() % 4 == 0)
+			rekey_some(b, &phase);
 		switch (random() % 8) {
 		case 0 ... 4:
 			assert_int_equal(mr_book_add(b, kind, &a, &v, now, NULL), 0);
@@ -415,6 +540,7 @@ static void test_random(void **state _unused_)
 		assert_int_equal(mr_book_find(b, kind, &a, now, NULL) != NULL,
 				 model_find(m, kind, &a) > now);
 	}
+	rekey_end(b, &phase);
 	same(b);
 	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
 		size_t removed = 1, live = 0;
@@ -434,10 +560,11 @@ static void test_random(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_life),  cmocka_unit_test(test_full),
-		cmocka_unit_test(test_width), cmocka_unit_test(test_rekey),
-		cmocka_unit_test(test_adopt), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_life),   cmocka_unit_test(test_full),
+		cmocka_unit_test(test_width),  cmocka_unit_test(test_rekey),
+		cmocka_unit_test(test_adopt),  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_sweep),  cmocka_unit_test(test_rekey_meanwhile),
+		cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * book_rekey.c - the book under other limits: new prefix lengths, so other keys (entry.h).
+ *
+ * A million entries take seconds, so it goes in steps, and the book is used meanwhile.  First the
+ * new tables are filled beside the old ones, and the new keys stand beside the old ones at the
+ * callbacks' side; each change of the book happens in both.  Then the caller switches (or gives
+ * up), and then the keys go that only the other side had.  Called by the daemon's main thread and
+ * by tests.  Never logs; what finds no room is counted.
+ */
+#include "book_private.h"
+
+#include <string.h>
+
+/* The key an item has under other limits.  A single-address fallback stays one. */
+static struct mr_entry_key rekeyed(const struct mr_entry_table *old, const struct mr_entry_item *i,
+				   uint8_t plen6, struct mr_entry *v)
+{
+	struct mr_entry_key k = i->key;
+
+	*v = i->v;
+	if (mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
+	    (i->v.plen == 128 && old->plen6 < 128))
+		return k;
+	v->plen = plen6;
+	return mr_entry_key(&i->made_for, plen6);
+}
+
+static bool same_key(const struct mr_entry_key *a, const struct mr_entry_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Copies one item to its new table; two that meet under one key become one, unless what comes last
+ * is the `last_word`. */
+static int copy_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i,
+		     bool last_word)
+{
+	const struct mr_entry_table *old = &b->table[kind];
+	struct mr_entry_table *to = &b->rekey.table[kind];
+	struct mr_entry v;
+	struct mr_entry_key k = rekeyed(old, i, to->plen6, &v);
+	struct mr_entry_item *met = mr_entry_table_find(to, &k);
+	bool moves = !same_key(&k, &i->key) || v.plen != i->v.plen;
+	int r = 0;
+
+	if (met && !last_word) {
+		v.services |= met->v.services;
+		if (met->v.expires > v.expires)
+			v.expires = met->v.expires;
+		if (met->v.plen < v.plen)
+			v.plen = met->v.plen;
+	}
+	if (!met && to->used >= to->max)
+		return -E2BIG;
+	if ((met || moves) && b->ops.put)
+		r = b->ops.put(kind, &k, &v, b->userdata);
+	if (r < 0)
+		return r;
+	if (met)
+		mr_entry_table_set(to, met, &v);
+	else
+		mr_entry_table_insert(to, &k, &v, &i->made_for);
+	return 0;
+}
+
+void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i)
+{
+	if (b->rekey.phase == MR_BOOK_FILL &&
+	    copy_item(b, kind, i, i->v.origin == MR_ORIGIN_HAND) < 0)
+		b->rekey.lost++;
+}
+
+void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind,
+			   const struct mr_entry_item *i, bool meant)
+{
+	struct mr_entry_table *to = &b->rekey.table[kind];
+	struct mr_entry_item *copy, *other;
+	struct mr_entry_key k;
+	struct mr_entry v;
+
+	if (b->rekey.phase != MR_BOOK_FILL)
+		return;
+	k = rekeyed(&b->table[kind], i, to->plen6, &v);
+	copy = mr_entry_table_find(to, &k);
+	if (!copy)
+		return;
+	if (meant || copy->v.expires <= i->v.expires) {
+		mr_entry_table_remove(to, (uint32_t)(copy - to->item));
+		other = mr_entry_table_find(&b->table[kind], &k);
+		if (other && other != i) { /* it had become one with this */
+			mr_book_rekey_added(b, kind, other);
+			if (b->ops.put)
+				b->ops.put(kind, &k, &other->v, b->userdata);
+		} else if (!other && b->ops.del) {
+			b->ops.del(kind, &k, b->userdata);
+		}
+	} else if (same_key(&k, &i->key) && b->ops.put) {
+		/* it stands for another entry too, and its key went with this one */
+		b->ops.put(kind, &k, &copy->v, b->userdata);
+	}
+}
+
+/* --- the steps -------------------------------------------------------------------------------- */
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+int mr_book_rekey_begin(struct mr_book *b, const struct mr_book_limits *l)
+{
+	const struct mr_entry_table *p = &b->table[MR_PERMIT], *q = &b->table[MR_BAN];
+	struct mr_book_limits room = *l;
+	int r;
+
+	if (b->rekey.phase != MR_BOOK_STILL)
+		return -EBUSY;
+	if (p->plen6 == l->permit_plen6 && q->plen6 == l->ban_plen6 && p->max >= l->permits_max &&
+	    q->max >= l->bans_max) {
+		b->limit[MR_PERMIT] = l->permits_max;
+		b->limit[MR_BAN] = l->bans_max;
+		return 0;
+	}
+	/* what lives shall fit, whatever the limits: they count for those that come */
+	room.permits_max = larger(l->permits_max, p->max);
+	room.bans_max = larger(l->bans_max, q->max);
+	r = mr_book_tables(&room, b->rekey.table);
+	if (r < 0)
+		return r;
+	b->rekey.phase = MR_BOOK_FILL;
+	b->rekey.limits = *l;
+	b->rekey.kind = MR_PERMIT;
+	b->rekey.item = 0;
+	b->rekey.lost = 0;
+	return 1;
+}
+
+/* The next item of these tables; NULL: that was the last. */
+static const struct mr_entry_item *next_item(struct mr_book *b, const struct mr_entry_table t[2])
+{
+	for (; b->rekey.kind <= MR_BAN; b->rekey.kind++, b->rekey.item = 0) {
+		uint32_t n = mr_entry_table_next(&t[b->rekey.kind], b->rekey.item);
+
+		if (n == MR_ENTRY_NONE)
+			continue;
+		b->rekey.item = n + 1;
+		return &t[b->rekey.kind].item[n];
+	}
+	return NULL;
+}
+
+int mr_book_rekey_fill(struct mr_book *b, size_t max)
+{
+	const struct mr_entry_item *i;
+
+	for (; max; max--) {
+		i = next_item(b, b->table);
+		if (!i)
+			return 0;
+		if (copy_item(b, b->rekey.kind, i, false) < 0)
+			b->rekey.lost++;
+	}
+	return 1;
+}
+
+static void clear_from_now(struct mr_book *b)
+{
+	b->rekey.phase = MR_BOOK_CLEAR;
+	b->rekey.kind = MR_PERMIT;
+	b->rekey.item = 0;
+	b->changes++;
+}
+
+void mr_book_rekey_switch(struct mr_book *b, size_t *lost)
+{
+	b->limit[MR_PERMIT] = b->rekey.limits.permits_max;
+	b->limit[MR_BAN] = b->rekey.limits.bans_max;
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++) {
+		struct mr_entry_table t = b->table[kind];
+
+		b->table[kind] = b->rekey.table[kind];
+		b->rekey.table[kind] = t;
+	}
+	*lost = b->rekey.lost;
+	clear_from_now(b);
+}
+
+void mr_book_rekey_give_up(struct mr_book *b)
+{
+	clear_from_now(b);
+}
+
+/* A key that only the other side had goes; one that both have gets the value that counts. */
+static void settle(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *gone)
+{
+	const struct mr_entry_item *now = mr_entry_table_find(&b->table[kind], &gone->key);
+
+	if (!now && b->ops.del)
+		b->ops.del(kind, &gone->key, b->userdata);
+	else if (now && b->ops.put && memcmp(&now->v, &gone->v, sizeof(now->v)) != 0)
+		b->ops.put(kind, &now->key, &now->v, b->userdata);
+}
+
+int mr_book_rekey_clear(struct mr_book *b, size_t max)
+{
+	const struct mr_entry_item *i;
+
+	for (; max && b->rekey.phase == MR_BOOK_CLEAR; max--) {
+		i = next_item(b, b->rekey.table);
+		if (i) {
+			settle(b, b->rekey.kind, i);
+			continue;
+		}
+		mr_entry_table_clear(&b->rekey.table[MR_PERMIT]);
+		mr_entry_table_clear(&b->rekey.table[MR_BAN]);
+		b->rekey.phase = MR_BOOK_STILL;
+	}
+	return b->rekey.phase == MR_BOOK_CLEAR;
+}
