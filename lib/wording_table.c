@@ -38,6 +38,10 @@ static const char FORWARDED[] =
 	D_LOGIN D_END "{text} ({auth failed, {number} attempts{? in {number} secs}|proxy dest " \
 		      "auth failed})" \
 		      "{? (auth_failed)| (proxy_dest_auth_failed)}: "
+#define D_ABUSE \
+	D_LOGIN "{?Disconnected: |Login aborted: }{?Disconnected: }{Too many invalid commands|" \
+		"Too many bad commands|Input buffer full}{?.} (no auth attempts in {number} secs)" \
+		"{? (no_auth_attempts)}: "
 #define D_AUTH "{?dovecot-}{auth|auth-worker}"
 #define D_DRIVER \
 	D_AUTH "{?({pid})|(default)}: {?Info: }" \
@@ -104,6 +108,8 @@ const struct mr_wording mr_wordings[] = {
 	{ "dovecot", NULL, D_LOGIN "{Login|Logged in}: user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, D_FAILED "user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, D_FAILED "{?method={method},{? }}" D_FIELDS, NULL, false },
+	{ "dovecot", NULL, D_ABUSE "user=<{?{user}}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL, D_ABUSE "{?method={method},{? }}" D_FIELDS, NULL, false },
 	{ "dovecot", NULL, D_LOGIN D_END "{text} ({no auth attempts|client didn't finish SASL "
 	  "auth|disconnected before|disconnected while|cert required|tried to use}{text}): "
 	  "user=<{user}>" D_TAIL, NO_LOGIN, false },

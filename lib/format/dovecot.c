@@ -7,9 +7,13 @@
  *
  *   imap-login: Login: user=<U>, method=M, rip=R, lip=L, mpid=P, TLS, session=<S>      2.0 … 2.3
  *   imap-login: Logged in: user=<U>, …                                               2.4
- *   imap-login: Disconnected: WHY (auth failed, N attempts in S secs): user=<U>, …    also "Aborted
- * login …" imap-login: proxy(U,H:P): Started proxying to …: user=<U>, … auth: DRIVER(U,R,<S>):
- * Password mismatch imap(U)<P><S>: Disconnected: Logged out …
+ *   imap-login: Disconnected: WHY (auth failed, N attempts in S secs): user=<U>, …
+ *                                                    also "Aborted login …"
+ *   imap-login: Disconnected: Too many invalid commands (no auth attempts in S secs): user=<U>, …
+ *                                                    also "bad commands", "Input buffer full"
+ *   imap-login: proxy(U,H:P): Started proxying to …: user=<U>, …
+ *   auth: DRIVER(U,R,<S>): Password mismatch
+ *   imap(U)<P><S>: Disconnected: Logged out …
  *
  * U is the client's: any bytes but control characters, so `>, rip=9.9.9.9` may stand in it.  The
  * verdict is therefore read from the left, up to the first `user=<`, and the address from the
@@ -298,12 +302,41 @@ static bool cut_verdict(struct mr_str s, struct mr_str *verdict, struct mr_str *
 	return true;
 }
 
+/*
+ * Why a login process hung up on who never tried to log in: NULL if not for what it sent.  Who has
+ * tried is judged by that alone, and who was hung up on before auth was ready by nothing: that is
+ * our own fault.
+ */
+static const char *abuse(struct mr_str s)
+{
+	const char *what;
+	struct mr_str code;
+	uint64_t secs;
+
+	while (MR_CUT(&s, "Disconnected: ") || MR_CUT(&s, "Login aborted: "))
+		;
+	if (MR_CUT(&s, "Too many invalid commands") || MR_CUT(&s, "Too many bad commands"))
+		what = "too many invalid commands";
+	else if (MR_CUT(&s, "Input buffer full"))
+		what = "over-long command";
+	else
+		return NULL;
+	MR_CUT(&s, ".");
+	code = s;
+	if (!MR_CUT(&code, " (no auth attempts in ") || !mr_cut_number(&code, &secs) ||
+	    !MR_CUT(&code, " secs)"))
+		return NULL;
+	MR_CUT(&code, " (no_auth_attempts)");
+	return code.n == 0 ? what : NULL;
+}
+
 static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct mr_join *j,
 				 uint64_t time_us, struct mr_event *out)
 {
 	struct mr_str head, rest;
 	struct tail t;
 	uint32_t attempts, told;
+	const char *what;
 	bool named;
 
 	if (!cut_verdict(s, &head, &rest, &named)) /* "Login: U [A]" is dovecot0.c's */
@@ -319,6 +352,12 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	}
 	if (MR_CUT(&head, "proxy("))
 		return named ? parse_proxy(head, rest, family, out) : MR_PARSE_NOTHING;
+	if ((what = abuse(head))) {
+		if (!read_tail(rest, named, &t))
+			return MR_PARSE_LOST;
+		fill(out, MR_EV_ABUSE, family, &t, what);
+		return MR_PARSE_EVENT;
+	}
 	if (!cut_end(&head))
 		return !is_aside(head) && read_tail(rest, named, &t) && t.user.n ? MR_PARSE_LOST
 										 : MR_PARSE_NOTHING;

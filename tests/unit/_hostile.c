@@ -25,6 +25,14 @@ const struct hostile_template hostile_templates[] = {
 	    "in 2 secs): user=<{U}>, method=PLAIN, rip={A}, lip=192.0.2.1",
 	  MR_EV_FAILURE },
 	{ NULL,
+	  B "dovecot: imap-login: Disconnected: Too many invalid commands (no auth attempts in 2 "
+	    "secs): user=<{U}>, rip={A}, lip=192.0.2.1, session=<abcd>",
+	  MR_EV_ABUSE },
+	{ NULL,
+	  F "pop3-login: Info: Login aborted: Input buffer full (no auth attempts in 0 secs) "
+	    "(no_auth_attempts): user=<{U}>, rip={A}, lip=192.0.2.1",
+	  MR_EV_ABUSE },
+	{ NULL,
 	  B "dovecot: imap-login: Disconnected (no auth attempts in 3 secs): user=<{U}>, rip={A}, "
 	    "lip=192.0.2.1",
 	  HOSTILE_NONE },
