@@ -173,6 +173,8 @@ const struct mr_wording mr_wordings[] = {
 	{ "courier", "couriertcpd", CO_CONNECTION, NO_LOGIN, false },
 	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}msg=\"535 "
 	  "Authentication failed.\",cmd: {AUTH {method} {password} {user}|{text}}", NULL, false },
+	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}msg=\"502 ESMTP command "
+	  "error\",cmd: {GET|POST|CONNECT} {text}", NULL, false },
 	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")",
 	  NULL, false },
 	{ "cyrus", NULL, "login: " HOST " {user} {method}{?+TLS} User logged in{? "
@@ -218,6 +220,10 @@ const struct mr_wording mr_wordings[] = {
 	  "{address}{?]} host={token} }result={ok|permfail}", NULL, false },
 	{ "opensmtpd", NULL, "{word} smtp {?event=}authentication {text}result=tempfail",
 	  OUR_FAULT, false },
+	{ "opensmtpd", NULL, "{word} smtp failed-command command=\"{GET|POST|CONNECT} {text}\" "
+	  "result=\"{text} Invalid command: Command unrecognized\"", NULL, false },
+	{ "opensmtpd", NULL, "{word} smtp bad-input result=\"500 {text} {Pipelining not "
+	  "supported|Line too long}\"", NULL, false },
 	{ "opensmtpd", NULL, "smtp-in: New session {word} from host {text}[{address}]",
 	  REMEMBERED, false },
 	{ "opensmtpd", NULL, "smtp-in: {Accepted authentication|Authentication failed} for "
@@ -240,6 +246,10 @@ const struct mr_wording mr_wordings[] = {
 	  "failure|out of memory}{text}", OUR_FAULT, false },
 	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: "
 	  "command={token}, count={number}", NULL, false },
+	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: probable open proxy: "
+	  "command={text}", NULL, false },
+	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: SMTP violation, input too "
+	  "long: {number}", NULL, false },
 	{ "sendmail", NULL, "{?{word}: }rejecting commands from " HOST "{? (may be forged)} "
 	  "due to pre-greeting traffic{text}", NULL, false },
 	{ "sogo", NULL, "{?SOGoRootPage }Login from '{address}' for user '{user}' might not "

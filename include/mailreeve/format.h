@@ -157,6 +157,8 @@ bool mr_find_only(struct mr_str s, const char *lit, struct mr_str *before, struc
  */
 bool mr_cut_host(struct mr_str *s, struct mr_addr *a);
 bool mr_str_host(struct mr_str s, struct mr_addr *a);
+/* A word of HTTP and its blank at the left: no mail client sends one by mistake. */
+bool mr_cut_http(struct mr_str *s);
 /* Text of a client that stands left of the address that is read.  A line that syslog cut short
  * could end where the client wants it to; no line is so short that this much text fills it. */
 #define MR_CLIENT_TEXT_MAX 255 /* bytes */

@@ -6,6 +6,7 @@
  *   LOGIN FAILED, user=U, ip=[A][, port=[N]]      (or method=M)            failure
  *   LOGOUT|TIMEOUT|DISCONNECTED, user=U, ip=[A], port=[N], headers=0, …    logout
  *   error,relay=A,port=N,msg="535 Authentication failed.",cmd: AUTH …      failure (courieresmtpd)
+ *   error,relay=A,port=N,msg="502 ESMTP command error",cmd: GET …         abuse; also POST, CONNECT
  *   newmsg,id=…, auth=U: dns; HELO (NAME [A])                              login (courierd)
  *
  * The verdict stands at the left, U follows, and may hold ", ip=[9.9.9.9]": the address is the last
@@ -114,6 +115,10 @@ static enum mr_parse parse_esmtpd(struct mr_str s, struct mr_event *out)
 		return MR_PARSE_NOTHING;
 	if (MR_CUT(&s, "port=") && (!mr_cut_number(&s, &port) || !MR_CUT(&s, ",")))
 		return MR_PARSE_NOTHING;
+	if (MR_CUT(&s, "msg=\"502 ESMTP command error\",cmd: "))
+		return mr_cut_http(&s) ? mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, user,
+						 "non-SMTP command")
+				       : MR_PARSE_NOTHING;
 	if (!MR_CUT(&s, "msg=\"535 Authentication failed.\",cmd: "))
 		return MR_PARSE_NOTHING;
 	/* the word behind the method is the password in base64: never shown */

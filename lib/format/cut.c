@@ -178,3 +178,8 @@ enum mr_parse mr_take(struct mr_event *out, const char *format, enum mr_event_ki
 				  .count = 1 };
 	return MR_PARSE_EVENT;
 }
+
+bool mr_cut_http(struct mr_str *s)
+{
+	return MR_CUT(s, "GET ") || MR_CUT(s, "POST ") || MR_CUT(s, "CONNECT ");
+}

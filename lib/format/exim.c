@@ -242,7 +242,7 @@ static enum mr_parse parse_syntax(struct mr_str s, struct mr_event *out)
 	struct mr_str host, x;
 	struct mr_addr a;
 
-	if (!MR_CUT(&s, "GET ") && !MR_CUT(&s, "POST ") && !MR_CUT(&s, "CONNECT "))
+	if (!mr_cut_http(&s))
 		return MR_PARSE_NOTHING;
 	if (s.n > 3 * MR_CLIENT_TEXT_MAX || !mr_find_only(s, "\" H=", &x, &host) ||
 	    !MR_TRIM(&host, " unrecognized command") || !read_host(host, &a))

@@ -9,6 +9,9 @@
  *   ID smtp event=authentication user=U address=A host=H result=ok|permfail|tempfail
  *   ID smtp connected address=A host=H                                             6.4 …
  *   ID smtp authentication user=U [address=A host=H ]result=…    6.6 and later: without address
+ *   ID smtp failed-command command="GET …" result="500 … Command unrecognized"    abuse
+ *   ID smtp bad-input result="500 … Pipelining not supported"                      abuse
+ *   ID smtp bad-input result="500 … Line too long"                                 abuse
  *
  * The address of the connect line is remembered under ID, and what an authentication line says of
  * an address must agree with it.  U is vis-escaped and holds no blank; H is a PTR name.  A session
@@ -100,6 +103,30 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_str id, struct mr_joi
 	return MR_PARSE_NOTHING;
 }
 
+/* behind "ID smtp ": what no mail client sends.  The command is the client's, the result is not. */
+static enum mr_parse parse_abuse(struct mr_str s, struct mr_str id, struct mr_join *j,
+				 struct mr_event *out)
+{
+	const struct mr_str nobody = { 0 };
+	const char *what = NULL;
+	struct mr_joined v;
+
+	if (MR_CUT(&s, "failed-command command=\"")) {
+		if (mr_cut_http(&s) && MR_TRIM(&s, "Invalid command: Command unrecognized\""))
+			what = "non-SMTP command";
+	} else if (MR_CUT(&s, "bad-input result=\"500 ")) {
+		if (MR_TRIM(&s, " Pipelining not supported\""))
+			what = "improper pipelining";
+		else if (MR_TRIM(&s, " Line too long\""))
+			what = "over-long command";
+	}
+	if (!what || !j || !mr_join_get(j, NAME, id, &v))
+		return MR_PARSE_NOTHING;
+	mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &v.addr, nobody, what);
+	out->session = id;
+	return MR_PARSE_EVENT;
+}
+
 /* behind "smtp-in: " */
 static enum mr_parse parse_old(struct mr_str s, struct mr_join *j, struct mr_event *out)
 {
@@ -146,7 +173,7 @@ static enum mr_parse opensmtpd_parse(const struct mr_line *l, struct mr_join *j,
 		return MR_PARSE_LOST;
 	if (j && (MR_CUT(&s, "disconnected") || MR_CUT(&s, "closed")))
 		mr_join_drop(j, NAME, id);
-	return MR_PARSE_NOTHING;
+	return parse_abuse(s, id, j, out);
 }
 
 static const char *const programs[] = { "smtpd", "opensmtpd", NULL };

@@ -5,6 +5,8 @@
  *   AUTH=server, relay=HOST, authid=U, mech=M, bits=N                      login
  *   QID: AUTH failure (M): WHY, user=U, relay=HOST                         failure (8.16)
  *   QID: HOST: possible SMTP attack: command=C, count=N                    abuse
+ *   QID: HOST: probable open proxy: command=TEXT                           abuse (HTTP)
+ *   QID: HOST: SMTP violation, input too long: N                           abuse
  *   QID: rejecting commands from HOST due to pre-greeting traffic …        abuse
  *   HOST is [IDENT@][NAME ][A][ (may be forged)]
  *
@@ -89,6 +91,12 @@ static enum mr_parse parse_abuse(struct mr_str s, struct mr_event *out)
 	    MR_CUT(&s, " count=") && mr_cut_number(&s, &n) && s.n == 0)
 		return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody,
 			       "possible SMTP attack");
+	if (MR_CUT(&s, ": probable open proxy: command="))
+		return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody,
+			       "non-SMTP command");
+	if (MR_CUT(&s, ": SMTP violation, input too long: ") && mr_cut_number(&s, &n) && s.n == 0)
+		return mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody,
+			       "over-long command");
 	return MR_PARSE_NOTHING;
 }
 

@@ -168,6 +168,9 @@ const struct hostile_template hostile_templates[] = {
 	  B "courieresmtpd: error,relay={A},port=4711,msg=\"502 ESMTP command error\",cmd: {T}",
 	  HOSTILE_NONE },
 	{ NULL,
+	  B "courieresmtpd: error,relay={A},port=4711,msg=\"502 ESMTP command error\",cmd: GET {T}",
+	  MR_EV_ABUSE },
+	{ NULL,
 	  B "courieresmtpd: error,relay={A},port=4711,from=<{T}>,to=<{T}>: 513 Relaying denied.",
 	  HOSTILE_NONE },
 	{ NULL,
@@ -203,6 +206,10 @@ const struct hostile_template hostile_templates[] = {
 	  B "sendmail[7]: 6ALLQiid000995: from={S}, size=14, class=0, nrcpts=1, proto=ESMTPA, "
 	    "daemon=MTA-v4, relay=[{A}]",
 	  HOSTILE_NONE },
+	{ NULL,
+	  B "sendmail[7]: 6ALLQiid000995: host.example.net [{A}]: probable open proxy: "
+	    "command=GET {T}",
+	  MR_EV_ABUSE },
 	{ NULL, B "sendmail[7]: 6ALLQiid000995: invalid domain name {H} from [{A}]", HOSTILE_NONE },
 	{ B "smtpd[7]: 96b8319d4c6e19ef smtp connected address={A} host=<unknown>",
 	  B "smtpd[7]: 96b8319d4c6e19ef smtp authentication user={U} result=ok", MR_EV_LOGIN },
@@ -216,6 +223,10 @@ const struct hostile_template hostile_templates[] = {
 	  B "smtpd[7]: 96b8319d4c6e19ef smtp failed-command command=\"{T}\" result=\"500 5.5.1 "
 	    "Invalid command: {T}\"",
 	  HOSTILE_NONE },
+	{ B "smtpd[7]: 96b8319d4c6e19ef smtp connected address={A} host=<unknown>",
+	  B "smtpd[7]: 96b8319d4c6e19ef smtp failed-command command=\"GET {T}\" result=\"500 5.5.1 "
+	    "Invalid command: Command unrecognized\"",
+	  MR_EV_ABUSE },
 	{ B "smtpd[7]: smtp-in: New session 96b8319d4c6e19ef from host x [{A}]",
 	  B "smtpd[7]: smtp-in: Accepted authentication for user {U} on session 96b8319d4c6e19ef",
 	  MR_EV_LOGIN },
