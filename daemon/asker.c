@@ -50,7 +50,6 @@ static void asker_free(struct mr_asker *a)
 	if (a->next)
 		a->next->self = a->self;
 	a->d->askers--;
-	a->d->full_told = false;
 	if (a->waiting)
 		mr_accounts_cancel(a->d->m, a);
 	close(a->fd); /* nobody else has it: this takes it from the epoll descriptor too */
@@ -291,16 +290,29 @@ static int on_sweep(sd_event_source *s _unused_, uint64_t usec _unused_, void *u
 
 /* --- coming and going ------------------------------------------------------------------------- */
 
-static bool room(struct mr_policyd *d)
+bool mr_askers_let_go(struct mr_policyd *d)
 {
-	if (d->askers < MR_ASKERS_MAX)
-		return true;
+	struct mr_asker *quiet = NULL;
+
+	for (struct mr_asker *a = d->asker; a; a = a->next)
+		if (!a->waiting && (!quiet || a->last < quiet->last))
+			quiet = a;
+	if (!quiet)
+		return false;
 	d->counts.broken++;
 	if (!d->full_told)
 		mr_log_with(&d->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ASKER }),
-			    "%d connections ask already: one more was turned away", MR_ASKERS_MAX);
+			    "%zu connections ask already: who was quiet for longest is let go; "
+			    "more are only counted",
+			    d->askers);
 	d->full_told = true;
-	return false;
+	asker_free(quiet);
+	return true;
+}
+
+static bool room(struct mr_policyd *d)
+{
+	return d->askers < MR_ASKERS_MAX || mr_askers_let_go(d);
 }
 
 /* What all connections share; made for the first. */

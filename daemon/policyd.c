@@ -78,6 +78,9 @@ static int on_connection(sd_event_source *s _unused_, int fd, uint32_t events _u
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		/* a connection that cannot be had would wake us again and again */
+		if (c < 0 && (errno == EMFILE || errno == ENFILE) && mr_askers_let_go(l->d))
+			continue;
 		if (c < 0)
 			break;
 		mr_asker_new(l->d, l, c);

@@ -57,7 +57,7 @@ struct mr_policyd {
 	int epoll; /* where those who ask stand; -EBADF: nobody asked yet */
 	struct mr_asker *asker; /* all of them, a list */
 	size_t askers;
-	bool full_told;
+	bool full_told; /* that there are too many */
 	struct mr_relay_lists *lists; /* of the policy in force; NULL: none */
 	const struct mr_policy *lists_of; /* compared, never read */
 	struct mr_relay_file file[3]; /* by enum mr_names_kind */
@@ -69,6 +69,8 @@ struct mr_policyd {
 
 /* asker.c */
 void mr_asker_new(struct mr_policyd *d, const struct mr_listener *l, int fd);
+/* Makes room: the connection that was quiet for longest goes.  False: all wait for an answer. */
+bool mr_askers_let_go(struct mr_policyd *d);
 void mr_askers_close(struct mr_policyd *d);
 
 /* answer.c */

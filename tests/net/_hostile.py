@@ -5,11 +5,12 @@
                                            oracle that reads the protocol in its own way
   hostile.py socketmap SOCKET ROUNDS SEED  keys that are addresses and keys that only look so; frames
   hostile.py crowd SOCKET SECONDS SEED     many at once, with logins, who leave when it suits them
+  hostile.py hold SOCKET N SEED            N connections that ask once, and stay
   hostile.py http PORT SECRET              what is no HTTP request, and what only looks odd
 
 Prints what went wrong, or "fine"; called by hostile.sh, whose configuration it knows.
 """
-import random, re, socket, sys, threading, time
+import random, re, resource, socket, sys, threading, time
 
 wrong = 0
 
@@ -251,6 +252,29 @@ def crowd(path, seconds, seed):
     [t.join() for t in all_]
 
 
+def hold(path, n, seed):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n + 100,) * 2)
+    plain = "".join("%s=%s\n" % (name, v[0]) for name, v in VALUES.items()).encode() + b"\n"
+    held = []
+    while len(held) < n:
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        try:
+            s.connect(path)
+        except BlockingIOError:  # more than the backlog, for a moment
+            time.sleep(.01)
+            continue
+        if len(held) % 2:
+            s.sendall(plain if len(held) % 4 == 1 else plain[:50])
+        held.append(s)
+    for _ in range(20):
+        s = unix(path)
+        s.sendall(plain)
+        if not ANSWER.fullmatch(s.recv(4096)):
+            fail("no answer behind those who hold on")
+        s.close()
+
+
 # --- HTTP
 
 BODY = b'{"login":"fred","remote":"203.0.113.5","protocol":"imap","session_id":"s","lport":"143"}'
@@ -403,5 +427,5 @@ mode, where, args = sys.argv[1], sys.argv[2], sys.argv[3:]
 if mode == "http":
     everything_http(int(where), args[0])
 else:
-    {"policy": policy, "socketmap": socketmap, "crowd": crowd}[mode](where, int(args[0]), int(args[1]))
+    {"policy": policy, "socketmap": socketmap, "crowd": crowd, "hold": hold}[mode](where, int(args[0]), int(args[1]))
 print("wrong" if wrong else "fine")

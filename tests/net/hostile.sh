@@ -14,7 +14,7 @@ echo "# MR_SEED=$SEED"
 P=$DIR/ask/policy M=$DIR/ask/socketmap
 hostile() { srv python3 "$HERE/tests/net/_hostile.py" "$@" 2>&1; }
 open_files() { find "/proc/$DAEMON/fd" -type l | wc -l; }
-few_files() { [ "$(open_files)" -le $((files + 3)) ]; } # the three of a store
+few_files() { [ "$(open_files)" -le $((files + 4)) ]; } # a store has three, those who ask one
 
 network 143
 config <<-C
@@ -61,6 +61,11 @@ for _ in 1 2 3; do
 done
 wait $crowd
 is "a crowd that asks for accounts and leaves, while policies change" fine "$(tail -6 "$DIR/crowd")"
+is "more than may connect" fine "$(hostile hold "$P" 1200 "$SEED" | tail -6)"
+ok "… the quietest were let go" grep -q 'who was quiet for longest is let go' "$LOG"
+prlimit --pid "$DAEMON" --nofile=$((files + 40)):
+is "more than can connect" fine "$(hostile hold "$P" 200 "$SEED" | tail -6)"
+prlimit --pid "$DAEMON" --nofile=4096:
 is "HTTP of all sorts" fine "$(hostile http 4001 "$(cat "$STATE/dovecot.secret")" | tail -6)"
 is "no report was believed" "0" "$(field .dovecot.reports status)"
 is "nobody earned a permit" "0" "$(ctl permit list --json | wc -l)"
