@@ -18,12 +18,13 @@
 struct mr_learn_pipe {
 	struct mr_learn_pipe_ops ops;
 	void *userdata;
-	struct mr_learn_batch batch[BATCHES];
-	size_t filling; /* the filler's own */
 	pthread_t thread;
 	bool threaded;
 
-	pthread_mutex_t lock;
+	struct mr_learn_batch batch[BATCHES];
+	MR_LEARN_APART size_t filling; /* the filler's own */
+
+	MR_LEARN_APART pthread_mutex_t lock;
 	pthread_cond_t changed;
 	size_t first, full; /* these, and `end`, are the lock's */
 	bool end;
@@ -80,10 +81,12 @@ static void *learner(void *userdata)
 int mr_learn_pipe_new(const struct mr_learn_pipe_ops *ops, void *userdata,
 		      struct mr_learn_pipe **out)
 {
-	_cleanup_(mr_learn_pipe_freep) struct mr_learn_pipe *p = calloc(1, sizeof(*p));
+	_cleanup_(mr_learn_pipe_freep) struct mr_learn_pipe *p =
+		aligned_alloc(_Alignof(struct mr_learn_pipe), sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
+	memset(p, 0, sizeof(*p));
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
 	p->ops = *ops;

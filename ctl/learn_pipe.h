@@ -13,6 +13,10 @@
 
 #define MR_LEARN_CHUNK (1u << 20) /* bytes of a batch; a line longer than this is skipped */
 
+/* Of what one thread writes and the other does not: no cache line in common.  Two lines, because
+ * processors fetch pairs. */
+#define MR_LEARN_APART __attribute__((aligned(128)))
+
 struct mr_learn_found {
 	uint64_t number; /* of the line, or of the record */
 	struct mr_event event;
@@ -23,7 +27,7 @@ struct mr_learn_batch {
 	size_t have;
 	struct mr_learn_found *found;
 	size_t n, allocated;
-};
+} MR_LEARN_APART;
 struct mr_learn_pipe;
 
 /* `learn` is called for each event in order, `idle` when there is none for the moment; both from

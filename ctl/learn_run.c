@@ -124,20 +124,29 @@ static uint64_t clock_of(struct mr_learn_run *run, uint64_t time_us)
 	return at;
 }
 
+/* What the thread that reads works with. */
 struct stream {
-	struct mr_learn_run *run;
+	struct mr_learn_run *run; /* but for its reader, the other thread's */
+	struct mr_reader *reader;
 	const char *file;
 	struct mr_learn_pipe *pipe;
+	struct mr_event *event; /* the pipe's next; NULL: to be asked for */
 	uint64_t number; /* of the line, or of the record */
 	bool skipping; /* the rest of a line that was too long */
 	bool failed; /* for want of memory */
 	struct mr_export *export;
-};
+} MR_LEARN_APART;
 
-/* The pipe's end: from here on all is one thread's. */
+/* The pipe's end: what the thread that learns works with.  Neither writes to what the other looks
+ * at for each line: a cache line that goes to and fro takes longer than a line of the log. */
+struct sink {
+	struct mr_learn_run *run;
+	const char *file;
+} MR_LEARN_APART;
+
 static void learn_found(const struct mr_learn_found *f, void *userdata)
 {
-	struct stream *s = userdata;
+	const struct sink *s = userdata;
 	struct mr_learn_run *run = s->run;
 	struct mr_learn_result result = { .action = MR_LEARN_NONE };
 	uint64_t at;
@@ -151,29 +160,49 @@ static void learn_found(const struct mr_learn_found *f, void *userdata)
 
 static void learn_idle(void *userdata)
 {
-	struct stream *s = userdata;
+	const struct sink *s = userdata;
 
 	mr_learn_print_flush(&s->run->print);
 }
 
+static struct mr_event *next_event(struct stream *s)
+{
+	if (!s->event)
+		s->event = mr_learn_pipe_event(s->pipe);
+	s->failed |= !s->event;
+	return s->event;
+}
+
+static void found(struct stream *s, enum mr_parse result)
+{
+	if (result != MR_PARSE_EVENT)
+		return;
+	s->failed |= mr_learn_pipe_add(s->pipe, s->number) < 0;
+	s->event = NULL;
+}
+
 static void read_line(struct stream *s, const char *p, size_t n)
 {
-	struct mr_event *e = mr_learn_pipe_event(s->pipe);
+	struct mr_event *e = next_event(s);
 
 	s->number++;
-	if (!e || (mr_reader_line(s->run->reader, p, n, e) == MR_PARSE_EVENT &&
-		   mr_learn_pipe_add(s->pipe, s->number) < 0))
-		s->failed = true;
+	if (e)
+		found(s, mr_reader_line(s->reader, p, n, e));
 }
 
 static void read_record(struct stream *s, const struct mr_line *l)
 {
-	struct mr_event *e = mr_learn_pipe_event(s->pipe);
+	struct mr_event *e = next_event(s);
 
 	s->number++;
-	if (!e || (mr_reader_record(s->run->reader, l, e) == MR_PARSE_EVENT &&
-		   mr_learn_pipe_add(s->pipe, s->number) < 0))
-		s->failed = true;
+	if (e)
+		found(s, mr_reader_record(s->reader, l, e));
+}
+
+static void pass(struct stream *s, size_t eaten)
+{
+	mr_learn_pipe_pass(s->pipe, eaten);
+	s->event = NULL;
 }
 
 /* Whole lines of what is there; returns what was eaten. */
@@ -280,24 +309,25 @@ static enum mr_exit read_stream(struct stream *s, int fd)
 		first = false;
 		if (status != MR_EXIT_DONE)
 			return status;
-		mr_learn_pipe_pass(s->pipe, s->export ? eat_fields(s, b->text, b->have, full)
-						      : eat_lines(s, b->text, b->have, full));
+		pass(s, s->export ? eat_fields(s, b->text, b->have, full)
+				  : eat_lines(s, b->text, b->have, full));
 	}
 	if (r < 0)
 		status = mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", s->file, strerror(errno));
 	eat_rest(s, b->text, b->have);
-	mr_learn_pipe_pass(s->pipe, b->have);
+	pass(s, b->have);
 	return status;
 }
 
 static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
 {
 	static const struct mr_learn_pipe_ops ops = { .learn = learn_found, .idle = learn_idle };
-	struct stream s = { .run = run, .file = file };
+	struct stream s = { .run = run, .reader = run->reader, .file = file };
+	struct sink sink = { .run = run, .file = file };
 	enum mr_exit status;
 
 	run->strikes = BELIEVED; /* a file may begin before the last one ended */
-	if (mr_learn_pipe_new(&ops, &s, &s.pipe) < 0)
+	if (mr_learn_pipe_new(&ops, &sink, &s.pipe) < 0)
 		return mr_ctl_fail(MR_EXIT_USAGE, "out of memory");
 	status = read_stream(&s, fd);
 	mr_learn_pipe_free(s.pipe); /* all is learned */

@@ -27,9 +27,10 @@ struct own {
  * (Dovecot's "imap(alice)") may be longer than a memo or push each other out, which costs time
  * only. Two names whose hashes meet stand side by side. */
 #define MEMOS	   128 /* even */
-#define MEMO_BYTES 38
+#define MEMO_BYTES 30
 struct memo {
 	uint64_t formats; /* bit i: r->format[i] may take its lines */
+	uint64_t of_syslog; /* those that may, where the line's stamp is syslog's */
 	uint64_t first, last; /* eight bytes of the name */
 	bool mail; /* sounds like a mail server's */
 	uint8_t n; /* length of the name; 0: free */
@@ -127,10 +128,14 @@ static bool is_mail_program(struct mr_str p)
 static void fill_memo(const struct mr_reader *r, struct mr_str program, struct memo *m)
 {
 	m->mail = is_mail_program(program);
-	m->formats = 0;
-	for (size_t i = 0; i < r->formats; i++)
-		if (r->thorough || mr_format_knows(r->format[i], program))
-			m->formats |= 1ull << i;
+	m->formats = m->of_syslog = 0;
+	for (size_t i = 0; i < r->formats; i++) {
+		if (!r->thorough && !mr_format_knows(r->format[i], program))
+			continue;
+		m->formats |= 1ull << i;
+		if (r->thorough || !r->format[i]->own_stamp)
+			m->of_syslog |= 1ull << i;
+	}
 }
 
 int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, struct mr_error *e)
@@ -270,7 +275,8 @@ static enum mr_parse ask_all(struct mr_reader *r, const struct memo *m, const st
 
 	if (own == MR_PARSE_EVENT)
 		return own;
-	for (uint64_t left = m->formats; left && result == MR_PARSE_NOT_MINE; left &= left - 1)
+	for (uint64_t left = l->syslog ? m->of_syslog : m->formats;
+	     left && result == MR_PARSE_NOT_MINE; left &= left - 1)
 		result = r->format[__builtin_ctzll(left)]->parse(l, r->join, out);
 	return result == MR_PARSE_NOT_MINE ? own : result;
 }

@@ -21,6 +21,7 @@ struct mr_line {
 	struct mr_str program; /* "dovecot", "postfix/submission/smtpd"; n = 0: the line has none */
 	uint32_t pid; /* 0: none */
 	struct mr_str message;
+	bool syslog; /* surely begins with "Nov 21 20:43:50 HOST PROGRAM"; false says nothing */
 	uint32_t repeated; /* times that syslog says the message came; 0: it does not say */
 	uint64_t time_us; /* realtime; 0: none.  A syslog stamp without a year gets the year of
 			     `now` */
@@ -56,6 +57,7 @@ struct mr_format {
 	/* Whose lines it may take: NAME, PREFIX*, *SUFFIX, or "" for a line without a program.
 	 * parse is not asked about the lines of others, and would answer NOT_MINE. */
 	const char *const *programs;
+	bool own_stamp; /* takes no line whose stamp is syslog's, whoever's it is */
 	const char *unit; /* systemd units that begin so are this server's; NULL: none by name */
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);
 };

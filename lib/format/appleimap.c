@@ -35,6 +35,7 @@ static const char *const programs[] = { "*", NULL };
 const struct mr_format mr_format_appleimap = {
 	.name = NAME,
 	.legacy = true,
+	.own_stamp = true,
 	.programs = programs,
 	.parse = appleimap_parse,
 };

@@ -291,6 +291,7 @@ int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_lin
 		out->message = (struct mr_str){ message, (size_t)(end - message) };
 		out->time_us = clock->last_us;
 		out->repeated = 0;
+		out->syslog = true;
 		if (message < end && *message == '[')
 			cut_id(&out->message);
 	} else {

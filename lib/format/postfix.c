@@ -191,6 +191,8 @@ static enum mr_parse parse_smtpd(struct mr_str s, struct mr_event *out)
 	struct mr_str qid, t;
 	struct mr_addr a;
 
+	if (MR_CUT(&s, "connect from ") || MR_CUT(&s, "disconnect from "))
+		return MR_PARSE_NOTHING; /* a third of a log */
 	if (MR_CUT(&s, "warning: "))
 		return parse_warning(s, out);
 	if (MR_CUT(&s, "improper command pipelining after "))
