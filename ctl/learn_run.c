@@ -132,6 +132,7 @@ struct stream {
 	struct mr_learn_pipe *pipe;
 	struct mr_event *event; /* the pipe's next; NULL: to be asked for */
 	uint64_t number; /* of the line, or of the record */
+	uint32_t source; /* of the file */
 	bool skipping; /* the rest of a line that was too long */
 	bool failed; /* for want of memory */
 	struct mr_export *export;
@@ -177,6 +178,7 @@ static void found(struct stream *s, enum mr_parse result)
 {
 	if (result != MR_PARSE_EVENT)
 		return;
+	s->event->source = s->source;
 	s->failed |= mr_learn_pipe_add(s->pipe, s->number) < 0;
 	s->event = NULL;
 }
@@ -322,7 +324,9 @@ static enum mr_exit read_stream(struct stream *s, int fd)
 static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
 {
 	static const struct mr_learn_pipe_ops ops = { .learn = learn_found, .idle = learn_idle };
-	struct stream s = { .run = run, .reader = run->reader, .file = file };
+	struct stream s = {
+		.run = run, .reader = run->reader, .file = file, .source = ++run->files
+	};
 	struct sink sink = { .run = run, .file = file };
 	enum mr_exit status;
 

@@ -14,6 +14,7 @@ struct mr_learn_run {
 	struct mr_learner *learner;
 	struct mr_book *book;
 	struct mr_learn_print print;
+	uint32_t files; /* begun so far */
 	uint64_t now; /* ns, realtime when it began: stamps beyond are from the future */
 	uint64_t clock; /* ns: the log's own */
 	uint64_t tick; /* ns: when the learner looks after sessions next */

@@ -91,6 +91,7 @@ static void on_line(void *userdata, const char *p, size_t n, uint64_t latest_us)
 
 	if (mr_reader_line(s->reader, p, n, &e) != MR_PARSE_EVENT)
 		return;
+	e.source = s->number;
 	s->line_us = e.time_us ? e.time_us : latest_us;
 	take_event(s->learn, &e, latest_us, s->key, &result);
 }
@@ -118,6 +119,7 @@ static void on_record(void *userdata, const struct mr_line *line, const struct m
 	}
 	if (mr_reader_record(s->reader, line, &e) != MR_PARSE_EVENT)
 		return;
+	e.source = s->number;
 	if (mr_trust_writer(trust, w, e.format))
 		take_event(s->learn, &e, line->time_us, s->key, &result);
 	else
@@ -294,6 +296,7 @@ static int add_source(struct mr_learn *l, const struct mr_policy *p,
 	s->key = MR_TAKE_PTR(*key);
 	s->formats = MR_TAKE_PTR(*formats);
 	s->keep = true;
+	s->number = ++l->numbers;
 	r = make_reader(s, p, o, &e);
 	if (r == 0)
 		r = make_feed(s, o);

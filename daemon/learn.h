@@ -34,6 +34,7 @@ void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, co
 struct mr_learn_feed { /* one source of the policy */
 	struct mr_learn *learn;
 	char *key; /* its name in status and in the state directory: "file /var/log/mail.log" */
+	uint32_t number; /* of the source, from 1; not given again */
 	char *formats; /* blank-separated; "": the default ones */
 	const char *kind; /* "file", "journal", "stdin" */
 	struct mr_feed *feed;
@@ -64,6 +65,7 @@ struct mr_learn {
 	struct mr_learner *learner;
 	struct mr_learn_feed **feed;
 	size_t feeds, allocated;
+	uint32_t numbers; /* given to feeds so far */
 	sd_event_source *tick, *save, *summary;
 	struct mr_learn_save *saving; /* the worker has it; NULL: none */
 	bool save_failed; /* told */

@@ -7,7 +7,8 @@
  * may fail five times as often, no more.  Never bans proxies, loopback, own networks or `except`,
  * nor the prefix that one of them is in.
  * One attempt that two programs log counts once: by session id, or, where several tell of the
- * same attempt without one, by what each told of within a few seconds.
+ * same attempt without one, by what each told of within a few seconds.  One that a server writes
+ * twice counts once, too: learn_copies.c.
  */
 #include "learn_private.h"
 
@@ -124,7 +125,8 @@ static uint64_t most(struct mr_learn_item *r)
  * How many attempts of this event are new: those that another side told of before are taken off.
  * With a session the sides' sums are compared; without, those of lines that are close in time.
  */
-static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint64_t at)
+static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint32_t told,
+			     uint64_t at)
 {
 	enum side side = strcmp(e->format, MR_FORMAT_REPORT) == 0 ? SIDE_REPORT
 			 : e->family == MR_FAMILY_NONE		  ? SIDE_AUTH
@@ -142,7 +144,7 @@ static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uin
 	}
 	mr_learn_table_keep(r, l->now + LATE_NS);
 	before = most(r);
-	*side_sum(r, side) += e->count;
+	*side_sum(r, side) += told;
 	return (uint32_t)(most(r) - before);
 }
 
@@ -263,8 +265,10 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 		l->stats.protected ++;
 		return mr_learn_say(out, MR_LEARN_NONE, "an own network is not banned");
 	}
-	if (e->kind == MR_EV_FAILURE)
-		fresh = new_attempts(l, e, at);
+	if (e->twice != MR_TWICE_NEVER)
+		fresh = mr_learn_copies(l, e, at);
+	if (e->kind == MR_EV_FAILURE && fresh)
+		fresh = new_attempts(l, e, fresh, at);
 	if (fresh == 0) {
 		l->stats.doubles++;
 		return mr_learn_say(out, MR_LEARN_NONE, "this attempt was counted already");

@@ -9,6 +9,7 @@
 
 #define MR_LEARN_FORMATS 128 /* formats told apart for their logouts; there are fewer */
 #define MR_NS_PER_US	 1000u
+#define MR_US_PER_S	 1000000u
 #define MR_NS_PER_S	 1000000000ull
 
 /* The learner's own clock runs ahead of the book's, which begins at the boot, by this much (ns): so
@@ -30,6 +31,9 @@ enum mr_memory {
 	/* attempts */
 	MR_MEMORY_ATTEMPTS, /* of a session: a, b = failures that either side told of */
 	MR_MEMORY_PAIRS, /* of an address: the same, not yet paired; first.at = last */
+	MR_MEMORY_COPIES, /* of what a source told of a second: a = lines */
+	MR_MEMORY_TOLD, /* of the same, whatever the source: a = attempts counted */
+	MR_MEMORY_SOURCE, /* of a source: see learn_copies.c */
 };
 
 struct mr_learner {
@@ -72,6 +76,8 @@ int mr_learn_add(struct mr_learner *l, enum mr_entry_kind kind, const struct mr_
 
 int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		 struct mr_learn_result *out);
+/* Of an event that may be told twice: how many attempts nobody has told of yet. */
+uint32_t mr_learn_copies(struct mr_learner *l, const struct mr_event *e, uint64_t at);
 void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t user);
 
 #endif

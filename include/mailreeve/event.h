@@ -22,6 +22,13 @@ enum mr_event_kind { MR_EV_LOGIN, MR_EV_LOGOUT, MR_EV_FAILURE, MR_EV_ABUSE };
  * same attempt, too. */
 #define MR_FORMAT_REPORT "dovecot-report"
 
+/* May the server write such a line twice, with the same stamp and words? */
+enum mr_twice {
+	MR_TWICE_NEVER,
+	MR_TWICE_ELSEWHERE, /* in another file of its own */
+	MR_TWICE_HERE, /* in this very log, if nobody has switched it off */
+};
+
 struct mr_event {
 	enum mr_event_kind kind;
 	enum mr_family family; /* MR_FAMILY_NONE: the line does not say */
@@ -32,6 +39,9 @@ struct mr_event {
 	const char *what; /* short static text: "login", "auth failed", "pipelining", … */
 	uint64_t time_us; /* the line's own time, realtime; 0: none */
 	uint32_t count; /* attempts the line stands for, at least 1 */
+	enum mr_twice twice;
+	uint32_t source; /* of several that are learned from, from 1; the one who reads them sets it
+			  */
 };
 
 #endif

@@ -268,9 +268,27 @@ static void cut_own_stamp(struct mr_str *s)
 		*s = t;
 }
 
+/* Lines of the main log that the reject log has too, or that syslog gets a second time. */
+static enum mr_parse parse_rejected(const struct mr_line *l, struct mr_str s, struct mr_event *out)
+{
+	enum mr_parse result = MR_PARSE_NOTHING;
+	struct mr_str word;
+
+	if (MR_CUT(&s, "SMTP call from "))
+		result = parse_dropped(s, out);
+	else if (MR_CUT(&s, "SMTP protocol synchronization error ("))
+		result = parse_pipelining(s, out);
+	else if (mr_cut_class(&s, MR_CLASS_WORD, &word) && MR_CUT(&s, " authenticator failed for "))
+		result = parse_failure(s, out);
+	if (result == MR_PARSE_EVENT)
+		out->twice = l->program.n ? MR_TWICE_HERE : MR_TWICE_ELSEWHERE;
+	return result;
+}
+
 static enum mr_parse exim_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
 {
-	struct mr_str s = l->message, word;
+	struct mr_str s = l->message, t, word;
+	enum mr_parse result;
 
 	(void)j;
 	if (l->program.n == 0) {
@@ -284,18 +302,14 @@ static enum mr_parse exim_parse(const struct mr_line *l, struct mr_join *j, stru
 	cut_own_stamp(&s);
 	if (MR_CUT(&s, "no MAIL in SMTP connection from "))
 		return parse_no_mail(s, out);
-	if (MR_CUT(&s, "SMTP call from "))
-		return parse_dropped(s, out);
 	if (MR_CUT(&s, "SMTP syntax error in \""))
 		return parse_syntax(s, out);
-	if (MR_CUT(&s, "SMTP protocol synchronization error ("))
-		return parse_pipelining(s, out);
-	if (mr_cut_class(&s, MR_CLASS_WORD, &word)) {
-		if (MR_CUT(&s, " <= "))
-			return parse_arrival(s, out);
-		if (MR_CUT(&s, " authenticator failed for "))
-			return parse_failure(s, out);
-	}
+	t = s;
+	if (mr_cut_class(&t, MR_CLASS_WORD, &word) && MR_CUT(&t, " <= "))
+		return parse_arrival(t, out);
+	result = parse_rejected(l, s, out);
+	if (result != MR_PARSE_NOTHING)
+		return result;
 	return l->program.n ? MR_PARSE_NOTHING : MR_PARSE_NOT_MINE;
 }
 

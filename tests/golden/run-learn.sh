@@ -137,6 +137,24 @@ learn "own formats and the file's own options" 0 --dry-run --json -c own.conf c 
 printf 'format x { program "y"; login "<user><addr>"; }\n' >bad.conf
 learn "an error in a template" 2 --dry-run -c bad.conf c && says 'bad.conf:1:38: error: two variables'
 
+# --- a server that writes a failure twice
+exim() { # SECOND [PROGRAM]
+	[ -z "${2:-}" ] || printf '<22>Jan  1 10:00:%s mx %s: ' "$1" "$2"
+	echo "2026-01-01 10:00:$1 plain authenticator failed for (x) [198.51.100.1]: 535 Incorrect authentication data (set_id=anna)"
+}
+{ exim 00 && exim 00 && exim 07; } >main
+cp main reject
+c="198.51.100.1 count"
+learn "Exim's main and reject log" 0 --dry-run --json main reject &&
+	actions "$c" "$c" "$c" "198.51.100.1 none" "198.51.100.1 none" "198.51.100.1 none"
+says 'counted already'
+{ exim 00 exim && exim 00 exim && exim 00 exim && exim 00 exim && exim 07 exim && exim 07 exim; } >c
+learn "Exim's two lines in syslog" 0 --dry-run --json c &&
+	actions "$c" "198.51.100.1 none" "$c" "198.51.100.1 none" "$c" "198.51.100.1 none"
+{ exim 00 exim && exim 03 exim && exim 06 exim && exim 09 exim && exim 09 exim; } >c
+learn "Exim without syslog_duplication" 0 --dry-run --json c &&
+	actions "$c" "$c" "$c" "$c" "198.51.100.1 ban"
+
 # --- explain
 learn "explain: taken" 0 --explain "$(cat a)" && says '^dovecot takes the line'
 says '^  address   198.51.100.1$'

@@ -376,6 +376,84 @@ static void test_history_lasts(void **state)
 	assert_int_equal(ban_ends(f, BAD), f->now + 3600 * S);
 }
 
+/* `n` lines of one second; returns how many of them counted. */
+static int lines(struct fixture *f, enum mr_twice twice, uint32_t source, const char *user,
+		 uint64_t second, int n)
+{
+	struct mr_event e = {
+		.kind = MR_EV_FAILURE,
+		.family = SMTP,
+		.addr = addr(BAD),
+		.user = { user, strlen(user) },
+		.format = "test",
+		.what = "event",
+		.time_us = second * 1000000,
+		.count = 1,
+		.twice = twice,
+		.source = source,
+	};
+	int counted = 0;
+
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(
+			mr_learner_event(f->learner, &e, (int64_t)f->now, f->now, &f->result), 0);
+		counted += f->result.action == MR_LEARN_COUNT;
+	}
+	return counted;
+}
+
+/* A main and a reject log, read one after the other, in turns, or only one of them. */
+static void test_twice_in_files(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 500 in 10m; }\n");
+	const enum mr_twice file = MR_TWICE_ELSEWHERE;
+
+	for (uint64_t second = 100; second < 150; second++) {
+		assert_int_equal(lines(f, file, 1, "a", second, 3), 3);
+		assert_int_equal(lines(f, file, 1, "b", second, 1), 1);
+	}
+	for (uint64_t second = 100; second < 150; second++) {
+		assert_int_equal(lines(f, file, 2, "a", second, 3), 0);
+		assert_int_equal(lines(f, file, 2, "b", second, 1), 0);
+	}
+	for (uint64_t second = 200; second < 250; second++) {
+		assert_int_equal(lines(f, file, 1, "a", second, 1), 1);
+		assert_int_equal(lines(f, file, 2, "a", second, 2), 1);
+		assert_int_equal(lines(f, file, 1, "a", second, 1), 0);
+	}
+	assert_int_equal(lines(f, MR_TWICE_NEVER, 1, "a", 300, 3), 3);
+}
+
+/* One log that has each line twice, as syslog does by default, or once. */
+static void test_twice_here(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 500 in 10m; }\n");
+	const enum mr_twice here = MR_TWICE_HERE;
+	uint64_t second = 100;
+	int counted = 0;
+
+	for (; second < 150; second += 3) {
+		assert_int_equal(lines(f, here, 1, "a", second, 2), 1);
+		assert_int_equal(lines(f, here, 1, "a", second + 1, 6), 3);
+	}
+	/* two processes at a time */
+	assert_int_equal(lines(f, here, 1, "a", second, 1), 1);
+	assert_int_equal(lines(f, here, 1, "b", second, 1), 1);
+	assert_int_equal(lines(f, here, 1, "a", second, 1), 0);
+	assert_int_equal(lines(f, here, 1, "b", second, 1), 0);
+	/* switched off, of another source: learned from the first that stand alone */
+	for (second = 200; second < 220; second += 2)
+		counted += lines(f, here, 2, "a", second, 1);
+	assert_int_equal(counted, 10);
+	assert_int_equal(lines(f, here, 2, "a", second, 4), 4);
+	/* on again: learned, too; meanwhile some count twice */
+	for (second = 300; second < 320; second += 2)
+		counted = lines(f, here, 2, "a", second, 2);
+	assert_int_equal(counted, 1);
+	/* and the other source is known as it was */
+	assert_int_equal(lines(f, here, 1, "a", 400, 2), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,7 +462,8 @@ int main(void)
 		T(test_ipv6_neighbours), T(test_escalate),	T(test_services),
 		T(test_protected),	 T(test_good_login),	T(test_doubles),
 		T(test_permit_raises),	 T(test_full_map),	T(test_storm),
-		T(test_forgets),	 T(test_history_lasts),
+		T(test_forgets),	 T(test_history_lasts), T(test_twice_in_files),
+		T(test_twice_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
