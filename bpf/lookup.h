@@ -2,9 +2,9 @@
 /*
  * lookup.h - from an address to its class, in the structures of one slot.
  *
- * What the structures hold and why is told in lib/layout_index4.c and lib/layout_tree6.c; the tests
- * have a twin of this in plain C.  Returns MR_CLASS_NONE if a map that the generation's flags
- * promise is not there; the caller passes the packet and counts.
+ * What the structures hold and why is told in lib/layout_index4.c, layout_lines4.c and
+ * layout_tree6.c; the tests have a twin of this in plain C.  Returns MR_CLASS_NONE if a map that
+ * the generation's flags promise is not there; the caller passes the packet and counts.
  */
 #ifndef MR_BPF_LOOKUP_H
 #define MR_BPF_LOOKUP_H
@@ -83,24 +83,66 @@ static __always_inline void touch_host(__u32 slot, const struct mr_gen *g, __u32
 		(void)*(volatile const __u32 *)b->addr;
 }
 
+/*
+ * The class that a line gives an address (struct mr_index_line).  No branch: lists mix nets and
+ * single addresses, and a guess at which it is would be wrong every third time.
+ */
+#define LANES 0x0001000100010001ULL /* a 16-bit value, four times */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LANE_LAST 0xffff000000000000ULL
+#else
+#define LANE_LAST 0x000000000000ffffULL
+#endif
+static __always_inline __u32 line_class(const struct mr_gen *g, const struct mr_index_line *l,
+					__u32 addr)
+{
+	__u64 low = (addr & 0xffff) * LANES, found = 0;
+	const __u64 *four = (const __u64 *)l->host;
+	__u32 which;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		__u64 differs = four[i] ^ low;
+
+		if (i == 3) /* the number of hosts is none */
+			differs |= LANE_LAST;
+		/* the top bit of a lane that is 0, perhaps of lanes above one, else of none */
+		found |= (differs - LANES) & ~differs;
+	}
+	found = found >> 15 & LANES;
+	/* the top bit of -x is set for every small x but 0 */
+	found = (0 - found) & (0 - (__u64)l->hosts);
+	which = l->listed[addr >> 11 & 31] >> (addr >> 8 & 7) ^ found >> 63;
+	/* Linux 5.10 keeps no bounds through ^: the mask must come after it */
+	__asm__ volatile("" : "+r"(which));
+	return g->line4[which & 1];
+}
+
 /* addr: host order */
 static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 {
 	const struct mr_gen *g = &state.gen[slot & 1];
 	const struct mr_index_block *block;
-	__u32 net = addr >> 8, pack = g->index_pack & 3, at = MR_INDEX_BLOCK(net, pack), class;
-	__u32 code;
+	__u32 net = addr >> 8, pack = g->index_pack & 3, at, class, line, code;
 	void *map;
 
 	if (!(g->flags & MR_GEN_INDEX4))
 		return trie_class4(slot, g, addr);
-	touch_host(slot, g, addr);
+	line = g->lines4[net >> 11 & (MR_LINES / 8 - 1)] >> (net >> 8 & 7) & 1;
+	if (line) {
+		at = MR_INDEX_BLOCK(net & ~0xffu, pack);
+	} else {
+		at = MR_INDEX_BLOCK(net, pack);
+		touch_host(slot, g, addr);
+	}
 	map = bpf_map_lookup_elem(&index4, &slot);
 	if (!map)
 		return MR_CLASS_NONE;
 	block = bpf_map_lookup_elem(map, &at);
 	if (!block)
 		return MR_CLASS_NONE;
+	if (line)
+		return line_class(g, &block->line, addr);
 	code = block->code[MR_INDEX_BYTE(net, pack)];
 	if (pack)
 		code = g->index_code[code >> MR_INDEX_SHIFT(net, pack) &

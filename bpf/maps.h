@@ -44,7 +44,7 @@ struct mr_decision decision SEC(".data.decision");
 
 #define MR_INNER_ARRAY (BPF_F_MMAPABLE | BPF_F_INNER_MAP) /* sizes differ between generations */
 
-/* Class table: class * columns + column -> cell (__u64).  Always there. */
+/* Class table: class * columns + column -> cell (__u64).  There unless MR_GEN_CELLS_NEAR. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, MR_SLOTS);

@@ -69,11 +69,19 @@ static __always_inline int mr_entry_holds(void *map, const union mr_end *source,
 /* -1: a map of the slot is missing. */
 static __always_inline int mr_cell(__u32 slot, __u32 class, __u32 column, __u64 *out)
 {
-	__u32 index = class * state.gen[slot & 1].columns + column;
-	void *map = bpf_map_lookup_elem(&cells, &slot);
+	const struct mr_gen *g = &state.gen[slot & 1];
+	__u32 index = class * g->columns + column;
 	const __u64 *cell;
+	void *map;
 
-	if (class == MR_CLASS_NONE || !map)
+	if (class == MR_CLASS_NONE)
+		return -1;
+	if (g->flags & MR_GEN_CELLS_NEAR) {
+		*out = g->cell[index & (MR_CELLS_NEAR - 1)];
+		return 0;
+	}
+	map = bpf_map_lookup_elem(&cells, &slot);
+	if (!map)
 		return -1;
 	cell = bpf_map_lookup_elem(map, &index);
 	if (!cell)

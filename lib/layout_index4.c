@@ -23,6 +23,9 @@
  * more than sixteen: two or four bits hold the place of a code in a small table, and the index is 4
  * or 8 MiB.
  *
+ * And a /16 that one cache line can tell whole needs neither codes nor hosts: layout_lines4.c.
+ * What is said here is said of the others.
+ *
  * Filled by plain writes in ascending order; zeroes stay untouched, so the class of the root is
  * number 0 of the top, and code 0 has place 0.  Called by mr_layout_plan() and by whoever fills a
  * generation.
@@ -40,16 +43,17 @@ struct index4 {
 	struct layout_state *state;
 	/* plan: /24s by class, whole and with hosts */
 	uint32_t *whole, *with_hosts;
+	uint32_t *narrow; /* narrow prefixes by class */
 	size_t n_hosts;
 	unsigned int codes; /* codes that may be written, so far */
 	/* fill */
-	uint8_t *code; /* by /24 */
+	struct mr_index_block *blocks;
 	struct mr_host_bucket *buckets;
 };
 
 static uint16_t cover_class(const struct index4 *x, mr_layout_cover cover)
 {
-	return cover ? x->image->v4[cover - 1].class : x->image->root4;
+	return layout_class4(x->image, cover);
 }
 
 /* The addresses that the narrow prefixes of a /24 hold; 0 if they are too many for the host table.
@@ -87,13 +91,15 @@ static void count_range(void *userdata, uint64_t first, uint64_t last, mr_layout
 	x->whole[cover_class(x, cover)] += (uint32_t)(last - first + 1);
 }
 
-static void count_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover cover, size_t from,
+static void count_cell(void *userdata, uint64_t net _unused_, mr_layout_cover cover, size_t from,
 		       size_t to)
 {
 	struct index4 *x = userdata;
 
 	if (hosts_in(x->image, from, to))
 		x->with_hosts[cover_class(x, cover)]++;
+	for (size_t n = from; n < to; n++)
+		x->narrow[x->image->v4[n].class]++;
 }
 
 struct counted {
@@ -174,6 +180,23 @@ static int choose_codes(struct index4 *x)
 	return 0;
 }
 
+/* The class beside the root's that the lines know. */
+static uint16_t choose_listed(const struct index4 *x)
+{
+	uint16_t root = x->image->root4, best = root;
+	uint64_t most = 0;
+
+	for (size_t c = 0; c < x->image->classes; c++) {
+		uint64_t count = (uint64_t)x->whole[c] + x->narrow[c];
+
+		if (c != root && count > most) {
+			most = count;
+			best = (uint16_t)c;
+		}
+	}
+	return best;
+}
+
 /* --- second walk: what goes to the trie, how many hosts --------------------------------------- */
 
 static void mark_range(void *userdata, uint64_t first _unused_, uint64_t last _unused_,
@@ -185,12 +208,13 @@ static void mark_range(void *userdata, uint64_t first _unused_, uint64_t last _u
 		to_trie(x, cover, 0, 0);
 }
 
-static void mark_cell(void *userdata, uint64_t cell _unused_, mr_layout_cover cover, size_t from,
-		      size_t to)
+static void mark_cell(void *userdata, uint64_t net, mr_layout_cover cover, size_t from, size_t to)
 {
 	struct index4 *x = userdata;
 	size_t hosts = hosts_in(x->image, from, to);
 
+	if (layout_is_line(x->layout, (uint32_t)net))
+		return;
 	if (!hosts) {
 		to_trie(x, cover, from, to);
 		return;
@@ -204,15 +228,20 @@ int mr_layout_index4_plan(const struct mr_image *i, struct mr_layout *l)
 {
 	_free_ uint32_t *whole = calloc(i->classes, sizeof(*whole));
 	_free_ uint32_t *with_hosts = calloc(i->classes, sizeof(*with_hosts));
-	struct index4 x = {
-		.image = i, .layout = l, .state = l->state, .whole = whole, .with_hosts = with_hosts
-	};
+	_free_ uint32_t *narrow = calloc(i->classes, sizeof(*narrow));
+	struct index4 x = { .image = i,
+			    .layout = l,
+			    .state = l->state,
+			    .whole = whole,
+			    .with_hosts = with_hosts,
+			    .narrow = narrow };
 	int r;
 
-	if (!whole || !with_hosts)
+	if (!whole || !with_hosts || !narrow)
 		return -ENOMEM;
 	mr_layout_walk(&(struct mr_layout_walk){
 		.image = i, .range = count_range, .cell = count_cell, .userdata = &x });
+	mr_layout_lines4_plan(i, choose_listed(&x), l);
 	r = choose_codes(&x);
 	if (r < 0)
 		return r;
@@ -252,8 +281,9 @@ static bool put_host(struct index4 *x, uint32_t addr, uint16_t class)
 static void put_code(struct index4 *x, uint32_t net, uint8_t place)
 {
 	unsigned int pack = x->layout->index_pack;
+	uint8_t *code = x->blocks->code; /* and on, through all blocks */
 
-	x->code[net >> pack] |= (uint8_t)(place << MR_INDEX_SHIFT(net, pack));
+	code[net >> pack] |= (uint8_t)(place << MR_INDEX_SHIFT(net, pack));
 }
 
 static void put_codes(struct index4 *x, uint32_t first, uint32_t last, uint8_t code)
@@ -266,67 +296,78 @@ static void put_codes(struct index4 *x, uint32_t first, uint32_t last, uint8_t c
 	for (; first <= last && first % in_byte; first++)
 		put_code(x, first, place);
 	if (first + in_byte <= last + 1) {
-		memset(x->code + (first >> pack), byte, (last + 1 - first) >> pack);
+		memset(x->blocks->code + (first >> pack), byte, (last + 1 - first) >> pack);
 		first += (last + 1 - first) & ~(in_byte - 1);
 	}
 	for (; first <= last; first++)
 		put_code(x, first, place);
 }
 
+/* The line of the /16 around a /24, or NULL. */
+static struct mr_index_line *line_of(const struct index4 *x, uint32_t net)
+{
+	if (!layout_is_line(x->layout, net))
+		return NULL;
+	return &x->blocks[MR_INDEX_BLOCK(net & ~255u, x->layout->index_pack)].line;
+}
+
 static void fill_range(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover)
 {
 	struct index4 *x = userdata;
 	uint8_t code = x->state->whole[cover_class(x, cover)];
+	uint32_t net = (uint32_t)first, end;
 
-	if (code)
-		put_codes(x, (uint32_t)first, (uint32_t)last, code);
+	if (cover_class(x, cover) == x->image->root4)
+		return;
+	for (; net <= last; net = end + 1) {
+		struct mr_index_line *line = line_of(x, net);
+
+		end = (net | 255) < last ? net | 255 : (uint32_t)last;
+		if (line)
+			mr_layout_line4_range(line, net & 255, end & 255);
+		else
+			put_codes(x, net, end, code);
+	}
 }
 
 /* Every address that the prefixes from..to - 1 hold, with the class of its longest.  False: one
  * found no room. */
 static bool put_hosts(struct index4 *x, size_t from, size_t to)
 {
-	const struct mr_flat4 *v4 = x->image->v4;
-	uint64_t held[4] = { 0 }; /* a bit by the last byte of the address */
-	uint16_t class[256];
+	struct layout_cell4 cell;
 
-	for (size_t n = from; n < to; n++) {
-		uint32_t first = v4[n].addr & 255, end = first + (1u << (32 - v4[n].plen));
-
-		for (uint32_t a = first; a < end; a++) {
-			held[a / 64] |= (uint64_t)1 << a % 64;
-			class[a] = v4[n].class;
-		}
-	}
-	for (uint32_t word = 0; word < 4; word++)
-		for (uint64_t left = held[word]; left; left &= left - 1) {
-			uint32_t a = word * 64 + (uint32_t)__builtin_ctzll(left);
-
-			if (!put_host(x, (v4[from].addr & ~255u) | a, class[a]))
-				return false;
-		}
+	layout_cell4(x->image, from, to, &cell);
+	for (size_t n = 0; n < cell.n; n++)
+		if (!put_host(x, (x->image->v4[from].addr & ~255u) | cell.last[n], cell.class[n]))
+			return false;
 	return true;
 }
 
-static void fill_cell(void *userdata, uint64_t cell, mr_layout_cover cover, size_t from, size_t to)
+static void fill_cell(void *userdata, uint64_t net, mr_layout_cover cover, size_t from, size_t to)
 {
 	struct index4 *x = userdata;
+	struct mr_index_line *line = line_of(x, (uint32_t)net);
 	uint8_t code = MR_INDEX_TRIE;
 
+	if (line) {
+		mr_layout_line4_cell(x->image, line, (uint32_t)net, cover_class(x, cover), from,
+				     to);
+		return;
+	}
 	if (hosts_in(x->image, from, to)) {
 		if (put_hosts(x, from, to))
 			code = x->state->hosts[cover_class(x, cover)];
 		else /* those put in before are not asked for and do no harm */
 			to_trie(x, cover, from, to);
 	}
-	put_codes(x, (uint32_t)cell, (uint32_t)cell, code);
+	put_codes(x, (uint32_t)net, (uint32_t)net, code);
 }
 
 int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_index_block *blocks,
 		     struct mr_host_bucket *buckets)
 {
 	struct index4 x = {
-		.image = i, .layout = l, .state = l->state, .code = blocks->code, .buckets = buckets
+		.image = i, .layout = l, .state = l->state, .blocks = blocks, .buckets = buckets
 	};
 
 	if (!(l->flags & MR_GEN_INDEX4))

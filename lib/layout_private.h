@@ -42,6 +42,31 @@ static inline void layout_mark(uint8_t *bits, size_t entry, size_t *count)
 	bits[entry / 8] |= (uint8_t)(1 << entry % 8);
 }
 
+/* net: address >> 8 */
+static inline bool layout_is_line(const struct mr_layout *l, uint32_t net)
+{
+	return l->lines4[net >> 11] >> (net >> 8 & 7) & 1;
+}
+static inline uint16_t layout_class4(const struct mr_image *i, mr_layout_cover cover)
+{
+	return cover ? i->v4[cover - 1].class : i->root4;
+}
+
+/* The addresses that the narrow prefixes of a /24 hold, each with the class of its longest. */
+struct layout_cell4 {
+	size_t n;
+	uint8_t last[256]; /* their last bytes, ascending */
+	uint16_t class[256];
+};
+void layout_cell4(const struct mr_image *i, size_t from, size_t to, struct layout_cell4 *out);
+
+/* layout_lines4.c: which /16s are told by lines, for the class that most of the list has; and a
+ * line's content.  first, last: the last byte of the /24s of one /16. */
+void mr_layout_lines4_plan(const struct mr_image *i, uint16_t listed, struct mr_layout *l);
+void mr_layout_line4_range(struct mr_index_line *line, uint32_t first, uint32_t last);
+void mr_layout_line4_cell(const struct mr_image *i, struct mr_index_line *line, uint32_t net,
+			  uint16_t cover, size_t from, size_t to);
+
 int mr_layout_index4_plan(const struct mr_image *i, struct mr_layout *l);
 int mr_layout_tree6_plan(const struct mr_image *i, struct mr_layout *l);
 

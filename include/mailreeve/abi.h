@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define MR_ABI 1
+#define MR_ABI 2
 
 /* Limits.  Each is checked where a policy is compiled; none is reached silently. */
 #define MR_SERVICES_MAX 64 /* service bits of an entry are one __u64 */
@@ -52,6 +52,9 @@ enum mr_action {
  */
 #define MR_CELL_SHIFT(permitted, banned) (16 * (2 * (permitted) + (banned)))
 #define MR_CELL_ACTIONS			 0x0003000300030003ULL /* the four actions of a cell */
+/* cells that find room in the head of a generation, 4 KiB: most policies have a dozen, and one map
+ * less is asked a packet */
+#define MR_CELLS_NEAR 512
 /* the permit map must be asked only if bit p changes an action; likewise the ban map */
 #define MR_CELL_ASKS_PERMIT(c) ((((c) ^ ((c) >> 32)) & 0x0000000000030003ULL) != 0)
 #define MR_CELL_ASKS_BAN(c)    ((((c) ^ ((c) >> 16)) & 0x0000000300000003ULL) != 0)
@@ -82,8 +85,24 @@ enum mr_action {
 #define MR_INDEX_BYTE(net, pack)  (((net) >> (pack)) & (MR_INDEX_BLOCK_BYTES - 1))
 #define MR_INDEX_BLOCK(net, pack) ((net) >> ((pack) + 6)) /* net: address >> 8 */
 #define MR_INDEX_SHIFT(net, pack) (((net) & ((1u << (pack)) - 1)) * MR_INDEX_BITS(pack))
+/*
+ * Where a /16 holds two classes only, gen.line4[0] and [1], and few single addresses that differ
+ * from their /24, one cache line says it all: a bit for each /24, and the lower halves of the
+ * addresses that have the other class.  gen.lines4 has a bit for each /16 that is told so.  Its
+ * line is in the block of its first /24, and no other of its blocks is used.
+ */
+#define MR_LINES      65536
+#define MR_LINE_HOSTS 15
+struct mr_index_line {
+	__u8 listed[32]; /* bit set: class line4[1], else line4[0] */
+	__u16 host[MR_LINE_HOSTS]; /* host order; where there is one, free places repeat it */
+	__u16 hosts; /* how many */
+};
 struct mr_index_block {
-	__u8 code[MR_INDEX_BLOCK_BYTES];
+	union {
+		__u8 code[MR_INDEX_BLOCK_BYTES];
+		struct mr_index_line line;
+	};
 };
 
 /*
@@ -163,12 +182,13 @@ struct mr_service_conf {
 };
 
 /* Which structures a generation has; without its flag a structure is not asked. */
-#define MR_GEN_INDEX4 1
-#define MR_GEN_TREE6  2
-#define MR_GEN_HOSTS  4
-#define MR_GEN_TRIE4  8 /* else every IPv4 address the index does not decide is root4 */
-#define MR_GEN_TRIE6  16
-#define MR_GEN_HOSTS6 32
+#define MR_GEN_INDEX4	  1
+#define MR_GEN_TREE6	  2
+#define MR_GEN_HOSTS	  4
+#define MR_GEN_TRIE4	  8 /* else every IPv4 address the index does not decide is root4 */
+#define MR_GEN_TRIE6	  16
+#define MR_GEN_HOSTS6	  32
+#define MR_GEN_CELLS_NEAR 64 /* the class table is in the head, and has no map */
 
 /* The head of a generation: everything small.  The big parts are inner maps of the same slot. */
 struct mr_gen {
@@ -186,7 +206,11 @@ struct mr_gen {
 	__u8 index_code[MR_INDEX_PACKED]; /* used unless index_pack is 0 */
 	__u64 ban_mask6[2]; /* network order halves: the part of an IPv6 address that is a key */
 	__u64 permit_mask6[2];
+	__u64 cell[MR_CELLS_NEAR]; /* the class table, if MR_GEN_CELLS_NEAR */
 	__u16 top4[256];
+	__u16 line4[2];
+	__u16 pad2[2];
+	__u8 lines4[MR_LINES / 8]; /* by /16, the first lowest: told by a line */
 	struct mr_service_conf service[MR_SERVICES_MAX];
 	__u16 rule_counter[MR_RULES_MAX + 1]; /* rule number -> index in the rule counters */
 	__u8 column[65536]; /* destination port (host order) -> column + 1, 0 = no service */

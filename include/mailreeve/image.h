@@ -66,6 +66,8 @@ struct mr_layout {
 	uint16_t top4[256];
 	uint8_t index_pack; /* as in struct mr_gen */
 	uint8_t index_code[MR_INDEX_PACKED];
+	uint16_t line4[2]; /* as in struct mr_gen */
+	uint8_t lines4[MR_LINES / 8];
 	void *state; /* private to layout.c */
 };
 /* index: MR_INDEX_OFF means the tries alone, for both families. */

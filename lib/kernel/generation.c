@@ -39,7 +39,7 @@ struct fill {
 };
 
 static const uint32_t inner_flag[MR_INNER_N] = {
-	[MR_INNER_CELLS] = 0, /* always there */
+	[MR_INNER_CELLS] = 0, /* MR_GEN_CELLS_NEAR says that it is not there */
 	[MR_INNER_INDEX4] = MR_GEN_INDEX4,
 	[MR_INNER_HOSTS] = MR_GEN_HOSTS,
 	[MR_INNER_TRIE4] = MR_GEN_TRIE4,
@@ -154,14 +154,17 @@ static int fill_cells(struct fill *f)
 	void *p = NULL;
 	int r;
 
+	if (n <= MR_CELLS_NEAR) {
+		f->layout.flags |= MR_GEN_CELLS_NEAR;
+		return 0;
+	}
 	r = inner_create(f, MR_INNER_CELLS, n);
 	if (r == 0)
-		r = inner_map(f, MR_INNER_CELLS, n ? n : 1, &p);
+		r = inner_map(f, MR_INNER_CELLS, n, &p);
 	if (r < 0)
 		return r;
-	if (p && n)
-		memcpy(p, img->cells, n * sizeof(*img->cells));
-	inner_unmap(f, MR_INNER_CELLS, n ? n : 1, p);
+	memcpy(p, img->cells, n * sizeof(*img->cells));
+	inner_unmap(f, MR_INNER_CELLS, n, p);
 	return 0;
 }
 
@@ -370,6 +373,15 @@ static void head_services(const struct fill *f, struct mr_gen *g)
 	}
 }
 
+static void head_cells(const struct fill *f, struct mr_gen *g)
+{
+	const struct mr_image *img = f->spec->image;
+	size_t n = img->classes * img->columns;
+
+	if (n && f->layout.flags & MR_GEN_CELLS_NEAR)
+		memcpy(g->cell, img->cells, n * sizeof(g->cell[0]));
+}
+
 static int fill_head(struct fill *f)
 {
 	const struct mr_generation_spec *spec = f->spec;
@@ -392,9 +404,12 @@ static int fill_head(struct fill *f)
 	memcpy(g->top4, l->top4, sizeof(g->top4));
 	g->index_pack = l->index_pack;
 	memcpy(g->index_code, l->index_code, sizeof(g->index_code));
+	memcpy(g->line4, l->line4, sizeof(g->line4));
+	memcpy(g->lines4, l->lines4, sizeof(g->lines4));
 	if (spec->rule_counter)
 		memcpy(g->rule_counter, spec->rule_counter, sizeof(g->rule_counter));
 	head_services(f, g);
+	head_cells(f, g);
 	*to = *g;
 	__atomic_store_n(&to->number, spec->number, __ATOMIC_RELEASE);
 	return 0;

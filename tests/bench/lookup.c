@@ -230,6 +230,8 @@ static int load(struct lookup *x, const struct bench_list *l, enum mr_index_mode
 	memcpy(g->top4, x->layout.top4, sizeof(g->top4));
 	g->index_pack = x->layout.index_pack;
 	memcpy(g->index_code, x->layout.index_code, sizeof(g->index_code));
+	memcpy(g->line4, x->layout.line4, sizeof(g->line4));
+	memcpy(g->lines4, x->layout.lines4, sizeof(g->lines4));
 	return 0;
 }
 

@@ -19,7 +19,7 @@ ok "the daemon starts" daemon
 edge() {
 	ctl permit add $STRANGER --ttl 1s >/dev/null || return 1
 	local expires
-	expires=$(srv "$MRNET" expires "$PINS/abi1/permits" $STRANGER)
+	expires=$(srv "$MRNET" expires "$PINS"/abi*/permits $STRANGER)
 	sniff 587
 	in_ns "$CLI" "$MRNET" spray c0 "$(mac_of "$SRV" s0)" $S4 587 4000 $PAUSE_US $STRANGER >/dev/null
 	sniffed

@@ -152,7 +152,7 @@ static void test_restart(void **s)
 	assert_int_equal(mr_detach(k, "k0"), 0);
 	assert_int_equal(mr_kernel_unpin(k, NULL), 0);
 	mr_kernel_free(k);
-	assert_false(kernel_pin_exists(pins, "abi1"));
+	assert_false(kernel_pin_exists(pins, "abi2"));
 	assert_false(kernel_pin_exists(pins, "links/k0"));
 	assert_int_equal(mr_kernel_open_pins(pins, &k, NULL), -ENOENT);
 	kernel_sh("ip link del k0");
@@ -200,7 +200,7 @@ static void test_other_abi(void **s)
 	assert_int_equal(kernel_verdict(k, OFFICE), XDP_DROP);
 	a = kernel_attach(k, "k0", false);
 	mr_kernel_free(k);
-	kernel_sh("mv %s/abi1 %s/abi999", pins, pins);
+	kernel_sh("mv %s/abi2 %s/abi999", pins, pins);
 	/* links can be seen and taken away whatever the maps are */
 	k = kernel_reader_at(pins);
 	assert_null(mr_kernel_state(k));
@@ -234,19 +234,19 @@ static void test_damaged_pins(void **s)
 	mr_kernel_free(k);
 	k = NULL;
 	/* another map under our name */
-	kernel_sh("mv %s/abi1/bans %s/abi1/aside && mv %s/abi1/to %s/abi1/bans", pins, pins, pins,
+	kernel_sh("mv %s/abi2/bans %s/abi2/aside && mv %s/abi2/to %s/abi2/bans", pins, pins, pins,
 		  pins);
 	assert_int_equal(mr_kernel_open(&o, &k, &e), -EPROTO);
-	assert_non_null(strstr(e.text, "abi1/bans"));
+	assert_non_null(strstr(e.text, "abi2/bans"));
 	assert_null(k);
-	kernel_sh("mv %s/abi1/bans %s/abi1/to && mv %s/abi1/aside %s/abi1/bans", pins, pins, pins,
+	kernel_sh("mv %s/abi2/bans %s/abi2/to && mv %s/abi2/aside %s/abi2/bans", pins, pins, pins,
 		  pins);
 	/* a missing map of a generation: the others of it are not believed */
 	k = kernel_at(pins, 0);
 	kernel_fill(k, 5, OFFICE "/32", MR_INDEX_AUTO);
 	assert_int_equal(mr_generation_flip(k), 0);
 	mr_kernel_free(k);
-	kernel_sh("rm %s/abi1/trie4", pins);
+	kernel_sh("rm %s/abi2/trie4", pins);
 	k = kernel_at(pins, 0);
 	assert_int_equal(mr_kernel_state(k)->gen[0].number, 0);
 	assert_int_equal(mr_kernel_state(k)->gen[1].number, 0);
@@ -271,7 +271,7 @@ static void test_no_bpffs(void **s)
 	mr_kernel_free(kernel_at(plain, 0));
 	assert_int_equal(statfs(plain, &fs), 0);
 	assert_int_equal(fs.f_type, BPF_FS_MAGIC);
-	assert_true(kernel_pin_exists(plain, "abi1/state"));
+	assert_true(kernel_pin_exists(plain, "abi2/state"));
 	assert_int_equal(umount(plain), 0);
 	assert_int_equal(rmdir(plain), 0);
 }

@@ -137,6 +137,18 @@ static bool host6(const struct laid_out *x, uint32_t range, uint64_t lo, uint32_
 	return false;
 }
 
+static uint32_t line(const struct laid_out *x, uint32_t addr)
+{
+	const struct mr_index_line *l =
+		&x->index[MR_INDEX_BLOCK(addr >> 16 << 8, x->l.index_pack)].line;
+	unsigned int listed = l->listed[addr >> 11 & 31] >> (addr >> 8 & 7) & 1;
+
+	for (unsigned int n = 0; n < l->hosts; n++)
+		if (l->host[n] == (addr & 0xffff))
+			return x->l.line4[!listed];
+	return x->l.line4[listed];
+}
+
 static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 {
 	uint32_t addr = mr_addr_v4(a), class, net, pack = x->l.index_pack;
@@ -145,6 +157,8 @@ static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 	if (!(x->l.flags & MR_GEN_INDEX4))
 		return trie4(x, a);
 	net = addr >> 8;
+	if (x->l.lines4[net >> 11] >> (net >> 8 & 7) & 1)
+		return line(x, addr);
 	code = x->index[MR_INDEX_BLOCK(net, pack)].code[MR_INDEX_BYTE(net, pack)];
 	if (pack)
 		code = x->l.index_code[code >> MR_INDEX_SHIFT(net, pack) &

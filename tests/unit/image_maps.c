@@ -107,6 +107,26 @@ static void ask_all(struct mr_kernel *k, struct random_policy *rp, const struct 
 	free(probe);
 }
 
+/* The lowest addresses of a /16 with hosts: what a line of the index holds beside its addresses, a
+ * number up to fifteen, must not be taken for one. */
+#define LOW_HOSTS 20 /* hosts looked at; one by one, it would be the whole minute */
+static void ask_low(struct mr_kernel *k, struct random_policy *rp, const struct mr_image *i,
+		    uint64_t s)
+{
+	unsigned int left = LOW_HOSTS;
+
+	for (size_t n = 0; n < i->n4 && left; n++)
+		if (i->v4[n].plen == 32) {
+			for (uint32_t low = 0; low <= MR_LINE_HOSTS + 1; low++) {
+				struct mr_addr a =
+					mr_addr_from4((i->v4[n].addr & 0xffff0000) | low);
+
+				ask(k, rp, i, &a, 0, s);
+			}
+			left--;
+		}
+}
+
 static void random_policies(void **state)
 {
 	struct mr_kernel_options o = { .replay = MR_REPLAY_NONE };
@@ -136,6 +156,7 @@ static void random_policies(void **state)
 			fail_msg("seed %" PRIu64 ": %s", seed + round, e.text);
 		assert_int_equal(mr_generation_flip(k), 0);
 		ask_all(k, rp, i, seed + round);
+		ask_low(k, rp, i, seed + round);
 		mr_image_free(i);
 		random_policy_free(rp);
 	}

@@ -143,6 +143,41 @@ static void many_classes(void **state)
 	mr_image_free(i);
 }
 
+/* One /16 with `hosts` single addresses in it, some of them in a listed /24. */
+static void one_line(uint32_t net, unsigned int hosts, bool third, bool expect)
+{
+	struct mr_image *i = image_new(hosts + 8, 0, 9);
+	struct laid_out x;
+
+	i->root4 = 5;
+	add4(i, net - 0x10000, 16, 2); /* listed whole, the one before */
+	add4(i, net + 0x100, 24, 2);
+	for (unsigned int h = 0; h < hosts; h++)
+		add4(i, net + 0x100 + h * 0x51, 32, h * 0x51 < 0x100 ? 5 : 2);
+	if (third)
+		add4(i, net + 0xff00, 24, 3);
+	add4(i, net + 0x10000, 17, 2);
+	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
+	assert_int_equal(x.l.line4[1], 2);
+	assert_int_equal(x.l.lines4[net >> 19] >> (net >> 16 & 7) & 1, expect);
+	assert_int_equal(!(x.l.flags & MR_GEN_HOSTS), expect || !hosts);
+	check4(&x, net - 0x10001, net + 0x20001);
+	laid_out_clear(&x);
+	mr_image_free(i);
+}
+
+/* A /16 is told by a line as long as it has two classes and no more hosts than a line has room for,
+ * next to nothing at either end of the space too. */
+static void lines(void **state)
+{
+	(void)state;
+	for (unsigned int hosts = 0; hosts <= MR_LINE_HOSTS + 1; hosts++)
+		one_line(0x0a010000, hosts, false, hosts <= MR_LINE_HOSTS);
+	one_line(0x0a010000, 3, true, false);
+	one_line(0xfffd0000, MR_LINE_HOSTS, false, true);
+	one_line(0x00010000, MR_LINE_HOSTS + 1, false, false);
+}
+
 /* Addresses that the hash puts close together: buckets overflow, and then run out. */
 static void crowded_hosts(void **state)
 {
@@ -388,9 +423,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_policies), cmocka_unit_test(many_classes),
 		cmocka_unit_test(crowded_hosts),   cmocka_unit_test(edges4),
-		cmocka_unit_test(short_runs),	   cmocka_unit_test(trees),
-		cmocka_unit_test(edges6),	   cmocka_unit_test(hosts6),
-		cmocka_unit_test(crowded_hosts6),
+		cmocka_unit_test(lines),	   cmocka_unit_test(short_runs),
+		cmocka_unit_test(trees),	   cmocka_unit_test(edges6),
+		cmocka_unit_test(hosts6),	   cmocka_unit_test(crowded_hosts6),
 	};
 
 	seed = mr_realtime_us();
