@@ -361,7 +361,9 @@ static void relay(const struct mr_relay_query *q, struct mr_relay_answer *a)
 		a->kind = MR_RELAY_OK;
 		say(a, "relay { to } lists the recipient's host");
 	} else {
-		say(a, "not logged in, no permit, no rule says noauth");
+		say(a, q->login.policy->relay.mode == MR_RELAY_NONE
+			       ? "not logged in, and relay { mode none } lets nobody else"
+			       : "not logged in, no permit, no rule says noauth");
 		refuse(q, REFUSE_RELAY, a);
 	}
 }

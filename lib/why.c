@@ -183,7 +183,7 @@ static json_t *why_login(const struct mr_why_query *q, const struct mr_service *
 	o = json_pack("{s:o,s:o,s:b}", "users",
 		      limits ? why_strings(limits->users, limits->n_users) : json_null(), "names",
 		      named ? json_incref(l.names) : json_null(), "noauth",
-		      m->rule && m->rule->noauth);
+		      m->rule && m->rule->noauth && q->policy->relay.mode != MR_RELAY_NONE);
 	if (named) /* where no name fits, the rest of the list decides */
 		json_object_set_new(o, "otherwise", json_string(allow ? "allow" : "deny"));
 	if (json_array_size(l.passed_over))

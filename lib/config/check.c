@@ -11,6 +11,7 @@
 #include <mailreeve/image.h>
 #include <string.h>
 
+#define SSH_PORT	22
 #define COVER_ITEMS_MAX 4096 /* prefixes of a set that are looked up one by one */
 #define COVER_RULES_MAX 1024 /* rules of a service that are compared pair by pair */
 
@@ -141,6 +142,10 @@ static void check_rule(struct mr_parser *p, const struct mr_service *s, const st
 		mr_parse_find(p, MR_NOTE, r->place, NULL,
 			      "\"noauth\" means nothing in service \"%s\": it relays no mail",
 			      s->name);
+	else if (r->noauth && p->policy->relay.mode == MR_RELAY_NONE)
+		mr_parse_find(p, MR_RISK, r->place, "leave \"noauth\" out, or: mode addresses;",
+			      "\"noauth\" means nothing: relay { mode none } lets only those relay "
+			      "who log in");
 	if (src->kind == MR_SOURCE_LOCAL_PUBLIC && p->host && host_is_public(p->host, net))
 		mr_parse_find(
 			p, MR_RISK, r->place, "write \"local\", or the addresses that are meant",
@@ -182,12 +187,26 @@ static bool shuts_out(const struct mr_policy *p, const struct mr_rule *r, size_t
 	return unmatched;
 }
 
+/* Mail can be mended from a shell; a shell that was shut out cannot. */
+static void check_ssh(struct mr_parser *p, const struct mr_service *s)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i] == SSH_PORT && s->mode == MR_MODE_ENFORCE)
+			mr_parse_find(
+				p, MR_NOTE, s->place,
+				"mailreeve apply --confirm 60s takes it back by itself",
+				"service \"%s\" filters port %d: make sure that you are among "
+				"those who may log in",
+				s->name, SSH_PORT);
+}
+
 static void check_service(struct mr_parser *p, const struct mr_service *s)
 {
 	const struct mr_policy *y = p->policy;
 
 	if (s->mode == MR_MODE_OFF)
 		return;
+	check_ssh(p, s);
 	for (size_t i = 0; i < s->n_rules; i++)
 		if (!s->rules[i].implied)
 			check_rule(p, s, &s->rules[i]);
@@ -279,6 +298,28 @@ static void check_relay(struct mr_parser *p)
 			      "decides");
 }
 
+/* The first rule that asks for permits, where nobody is told of a login. */
+static void check_permits(struct mr_parser *p)
+{
+	const struct mr_policy *y = p->policy;
+
+	if (y->n_learn || y->dovecot.given)
+		return;
+	for (size_t i = 0; i < y->n_services; i++)
+		for (size_t k = 0; k < y->services[i].n_rules; k++) {
+			const struct mr_rule *r = &y->services[i].rules[k];
+
+			if (r->source.kind != MR_SOURCE_PERMITTED ||
+			    y->services[i].mode == MR_MODE_OFF)
+				continue;
+			mr_parse_find(p, MR_NOTE, r->place,
+				      "learn { journal { dovecot.service postfix@-.service } }",
+				      "no login earns a permit: there is neither learn { … } nor "
+				      "dovecot { }, only mailreeve permit add");
+			return;
+		}
+}
+
 static void check_whole(struct mr_parser *p)
 {
 	const struct mr_policy *y = p->policy;
@@ -311,6 +352,7 @@ void mr_check_policy(struct mr_parser *p)
 		check_service(p, &y->services[i]);
 	check_relay(p);
 	check_learn(p);
+	check_permits(p);
 	check_sets(p);
 	check_whole(p);
 }

@@ -398,7 +398,8 @@ static int unreadable(struct mr_parser *p, const char *path, const struct mr_tok
 		mr_parse_fail(p, named_by,
 			      r == -EFBIG
 				      ? "4 MiB are the most: long lists belong into a set's file"
-				      : NULL,
+			      : r == -ENOENT ? "a pattern, like conf.d/*.conf, may fit no file"
+					     : NULL,
 			      "cannot read %s: %s", path, reason);
 		return 0;
 	}

@@ -350,6 +350,11 @@ int mr_parse_format(struct mr_parser *p, const struct mr_token *keyword, void *c
 		mr_parse_fail(p, &t, "add: program \"myd\";",
 			      "format %s names no program whose lines it reads",
 			      mr_parse_quote(p, &t));
+	if (!f.n_login && !f.n_failure && !f.n_logout && p->findings->errors == errors)
+		mr_parse_find(p, MR_RISK, f.place,
+			      "add: login \"user <user> logged in from <addr>\";",
+			      "format %s has no template: no line of it tells anything",
+			      mr_parse_quote(p, &t));
 	r = mr_arena_grow(p->arena, &y->formats, y->n_formats, sizeof(f));
 	if (r == 0)
 		y->formats[y->n_formats++] = f;

@@ -104,7 +104,8 @@ static int take_port(struct mr_parser *p, struct mr_service *s, const struct mr_
 	if (owner) {
 		const struct mr_service *o = &p->policy->services[owner - 1];
 
-		return mr_parse_fail(p, t, "a port belongs to one service",
+		return mr_parse_fail(p, t,
+				     "a port belongs to one service: take it out of one of them",
 				     "port %lu belongs to service \"%s\" already (%s)", port,
 				     o->name, mr_parse_where(p, o->place));
 	}

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# manual.sh - the examples of mailreeve.conf(5), and the file that is installed, are golden cases.
+# manual.sh - the examples of mailreeve.conf(5), and the file that is installed, are golden cases; the
+# manual names every log format.
 #
 # In the manual a comment `.\" example: NN-name` stands before each; it must be tests/golden/config/
 # NN-name.conf to the letter; another program's has `.\" not ours`.  MR_GOLDEN=write copies them there.  Needs nothing but awk; a second.
@@ -35,6 +36,15 @@ if [ "$blocks" = "$(echo "$names" | wc -l)" ]; then
 	echo "ok $n - every example of the manual is a case"
 else
 	echo "not ok $n - $blocks examples, but these cases: $names"
+fi
+n=$((n + 1))
+missing=$(sed -n 's/^static const char NAME\[\] = "\(.*\)";/\1/p' lib/format/*.c | sort -u | while read -r f; do
+	grep -qE "^\.Cm (.* )?$f( |\$)" $manual || echo "$f"
+done)
+if [ -z "$missing" ]; then
+	echo "ok $n - the manual names every log format"
+else
+	echo "not ok $n - the manual does not name the log format $missing"
 fi
 same 44-installed "$(cat daemon/mailreeve.conf)"
 echo "1..$n"
