@@ -43,8 +43,9 @@ static long long apply_number(const json_t *summary, const char *key)
 	return (long long)json_integer_value(json_object_get(summary, key));
 }
 
-static void apply_print(uint64_t generation, const json_t *summary, uint64_t confirm_us)
+static void apply_print(uint64_t generation, const json_t *summary, bool asked)
 {
+	const json_t *confirm = json_object_get(summary, "confirm");
 	char left[MR_REPORT_LEFT];
 
 	printf("generation %llu is active", (unsigned long long)generation);
@@ -57,9 +58,11 @@ static void apply_print(uint64_t generation, const json_t *summary, uint64_t con
 		fputs(" (the same policy as before)", stdout);
 	fputc('\n', stdout);
 	apply_findings(summary, "risks", "risk", MR_YELLOW);
-	if (confirm_us)
+	if (json_is_number(confirm))
 		printf("rolls back in %s unless you run: mailreeve confirm\n",
-		       mr_report_left((double)confirm_us / 1e6, left));
+		       mr_report_left(json_number_value(confirm), left));
+	else if (asked)
+		puts("nothing to confirm: nothing would come back");
 }
 
 static enum mr_exit apply_run(const struct mr_ctl *ctl)
@@ -93,7 +96,7 @@ static enum mr_exit apply_run(const struct mr_ctl *ctl)
 	if (ctl->json)
 		mr_term_json(summary);
 	else
-		apply_print(generation, summary, o->confirm_us);
+		apply_print(generation, summary, o->confirm_us != 0);
 	return MR_EXIT_DONE;
 }
 

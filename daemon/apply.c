@@ -240,7 +240,9 @@ static void begin_confirm(struct mr_job *j)
 	struct mr_manager *m = j->m;
 
 	if (!m->trial) {
-		job_refuse(j, MR_BUS_ERROR_NOTHING, "no policy waits to be confirmed");
+		job_refuse(j, MR_BUS_ERROR_NOTHING,
+			   "no policy waits to be confirmed: none was applied with --confirm, or "
+			   "the time ran out and it was taken back");
 		return;
 	}
 	if (!*m->active->snapshot) {
