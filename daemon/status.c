@@ -54,7 +54,7 @@ static void warn_listeners(const struct mr_manager *m, json_t *list)
 		const struct mr_service *s = &p->services[i];
 
 		for (size_t j = 0; j < s->n_ports; j++)
-			if (s->mode != MR_MODE_OFF && !s->established_any && !port[s->ports[j]])
+			if (s->mode == MR_MODE_ENFORCE && !s->established_any && !port[s->ports[j]])
 				warn(list,
 				     "%s: nothing listens on port %u in this network namespace; if "
 				     "it is forwarded or served elsewhere, the service needs "
@@ -114,8 +114,6 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		     m->state_error);
 	if (!m->active && m->adopted)
 		warn(list, "an earlier run's generation still filters; no policy is loaded here");
-	if (m->trial)
-		warn(list, "the policy waits to be confirmed (mailreeve confirm), or rolls back");
 	if (m->detached)
 		warn(list, "detached by hand: until attach, apply or a restart");
 	warn_devices(m, list);
