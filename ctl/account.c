@@ -86,12 +86,14 @@ static enum mr_exit path_find(const struct mr_ctl *ctl, char **path)
 static enum mr_exit fault(int r, const struct mr_error *e)
 {
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
-		return mr_ctl_fail(MR_EXIT_UNREACHABLE, "%s; root may change it", e->text);
+		return mr_ctl_fail(MR_EXIT_UNREACHABLE, "%s: run as root", e->text);
 	return mr_ctl_fail(MR_EXIT_USAGE, "%s", *e->text ? e->text : strerror(-r));
 }
 
+enum purpose { TO_READ, TO_REMOVE, TO_ADD };
 /* DONE with *store NULL: there is no file, and it need not be made. */
-static enum mr_exit store_open(const struct mr_ctl *ctl, bool make, struct mr_account_store **store)
+static enum mr_exit store_open(const struct mr_ctl *ctl, enum purpose purpose,
+			       struct mr_account_store **store)
 {
 	_free_ char *path = NULL;
 	struct mr_error e = { "" };
@@ -101,9 +103,15 @@ static enum mr_exit store_open(const struct mr_ctl *ctl, bool make, struct mr_ac
 	*store = NULL;
 	if (status != MR_EXIT_DONE)
 		return status;
-	if (!make && access(path, F_OK) < 0 && errno == ENOENT)
-		return MR_EXIT_DONE;
-	r = mr_account_sqlite_create(path, store, &e);
+	if (access(path, F_OK) < 0) {
+		if (errno == ENOENT && purpose != TO_ADD)
+			return MR_EXIT_DONE;
+		if (errno == EACCES)
+			return mr_ctl_fail(MR_EXIT_UNREACHABLE,
+					   "%s: permission denied: run as root", path);
+	}
+	r = purpose == TO_READ ? mr_account_sqlite_open(path, store, &e)
+			       : mr_account_sqlite_create(path, store, &e);
 	return r < 0 ? fault(r, &e) : MR_EXIT_DONE;
 }
 
@@ -187,7 +195,7 @@ static enum mr_exit account_list(const struct mr_ctl *ctl)
 	const char *name = ctl->n_args > 1 ? ctl->args[1] : NULL;
 	struct listing q = { .json = ctl->json };
 	struct mr_error e = { "" };
-	enum mr_exit status = store_open(ctl, false, &store);
+	enum mr_exit status = store_open(ctl, TO_READ, &store);
 	int r = 0;
 
 	if (status != MR_EXIT_DONE)
@@ -223,7 +231,7 @@ static enum mr_exit account_change(const struct mr_ctl *ctl, enum mr_action acti
 		limit[i].action = action;
 	}
 	if (status == MR_EXIT_DONE)
-		status = store_open(ctl, true, &store);
+		status = store_open(ctl, TO_ADD, &store);
 	if (status != MR_EXIT_DONE)
 		return status;
 	r = mr_account_begin(store, &e);
@@ -257,7 +265,7 @@ static enum mr_exit account_remove(const struct mr_ctl *ctl)
 	for (int i = first; status == MR_EXIT_DONE && i < ctl->n_args; i++)
 		status = source_read(ctl->args[i], &source);
 	if (status == MR_EXIT_DONE)
-		status = store_open(ctl, false, &store);
+		status = store_open(ctl, TO_REMOVE, &store);
 	if (status != MR_EXIT_DONE)
 		return status;
 	if (store)
@@ -349,7 +357,7 @@ static enum mr_exit account_import(const struct mr_ctl *ctl)
 
 	if (!f)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(errno));
-	status = store_open(ctl, true, &store);
+	status = store_open(ctl, TO_ADD, &store);
 	if (status != MR_EXIT_DONE)
 		return status;
 	r = mr_account_begin(store, &e);

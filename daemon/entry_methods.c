@@ -34,7 +34,8 @@ static int parse_kind(const char *text, enum mr_entry_kind *out, sd_bus_error *e
 	return 0;
 }
 
-/* The named set that a rule of this kind asks already, or NULL. */
+/* The named set that a rule of this kind asks already, or NULL.  None that may relay: who is told
+ * to add to it thinks of a port. */
 static const char *fitting_set(const struct mr_policy *p, enum mr_entry_kind kind)
 {
 	for (unsigned int n = 1; p && n <= p->n_numbered; n++) {
@@ -42,7 +43,7 @@ static const char *fitting_set(const struct mr_policy *p, enum mr_entry_kind kin
 		const struct mr_rule *r = mr_policy_rule(p, n, &s);
 
 		if (r && r->source.kind == MR_SOURCE_SET && p->sets[r->source.set].name &&
-		    (r->action == MR_ALLOW) == (kind == MR_PERMIT))
+		    !r->noauth && (r->action == MR_ALLOW) == (kind == MR_PERMIT))
 			return p->sets[r->source.set].name;
 	}
 	return NULL;

@@ -147,6 +147,13 @@ static int ask(struct sqlite_store *s, const char *name, struct mr_limits *out, 
 	return r;
 }
 
+static int connect_db(struct sqlite_store *s, struct mr_error *e)
+{
+	int r = open_db(s, e);
+
+	return r == 0 ? check_version(s, e) : r;
+}
+
 static int sqlite_lookup(struct mr_account_store *store, const char *name, struct mr_limits *out,
 			 struct mr_error *e)
 {
@@ -157,11 +164,8 @@ static int sqlite_lookup(struct mr_account_store *store, const char *name, struc
 		close_db(s); /* it was removed */
 		return 0;
 	}
-	if (!s->db) {
-		r = open_db(s, e);
-		if (r == 0)
-			r = check_version(s, e);
-	}
+	if (!s->db)
+		r = connect_db(s, e);
 	if (r == 0)
 		r = ask(s, name, out, e);
 	if (r < 0)
@@ -349,11 +353,13 @@ int mr_account_each(struct mr_account_store *store, const char *name,
 	struct sqlite_store *s = (struct sqlite_store *)store;
 	sqlite3_stmt *q = NULL;
 	int code = SQLITE_DONE;
-	int r = prepare(s, &q,
-			name ? "SELECT * FROM limits WHERE mailbox = ?1"
-			     : "SELECT * FROM limits ORDER BY mailbox, family, action, source",
-			e);
+	int r = s->db ? 0 : connect_db(s, e);
 
+	if (r == 0)
+		r = prepare(s, &q,
+			    name ? "SELECT * FROM limits WHERE mailbox = ?1"
+				 : "SELECT * FROM limits ORDER BY mailbox, family, action, source",
+			    e);
 	if (r < 0)
 		return r;
 	if (name)
