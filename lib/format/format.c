@@ -3,7 +3,8 @@
  * format.c - the table of formats.
  *
  * A new mail server is a file lib/format/NAME.c with a `const struct mr_format mr_format_NAME`, its
- * declaration in format.h, and a line here.  Never parses.
+ * declaration in format.h, and a line here; CONTRIBUTING.md names what else knows the formats.
+ * Never parses.
  */
 #include <mailreeve/format.h>
 

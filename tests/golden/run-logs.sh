@@ -47,6 +47,7 @@ for f; do
 	# what a parser takes stands in lib/wording_table.c, too, for `learn --explain`
 	timeout 60 "$mailreeve" learn --explain --json <"$f.in" 2>/dev/null |
 		grep '"result":"event","asked":true,"parts"' >"$work/unread"
+	[ ! -s "$work/unread" ] || sed -i '1i no wording of lib/wording_table.c reads these lines whole:' "$work/unread"
 	[ ! -s "$work/unread" ]
 	result $? "$f: explained part by part" "$work/unread"
 done

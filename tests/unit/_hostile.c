@@ -252,12 +252,12 @@ const struct hostile_template hostile_templates[] = {
 	  MR_EV_FAILURE },
 	{ NULL,
 	  B "perdition.pop3[7]: Auth: {A}:4711->192.0.2.1:110 client-secure=plaintext "
-	    "authorisation_id=HOSTILE_NONE authentication_id=\"{U}\" server=\"127.0.0.1:110\" "
+	    "authorisation_id=NONE authentication_id=\"{U}\" server=\"127.0.0.1:110\" "
 	    "protocol=POP3 server-secure=plaintext status=\"ok\"",
 	  MR_EV_LOGIN },
 	{ NULL,
 	  B "perdition.pop3[7]: Auth: {A}:4711->192.0.2.1:110 client-secure=plaintext "
-	    "authorisation_id=HOSTILE_NONE authentication_id=\"{U}\" server=\"127.0.0.1:110\" "
+	    "authorisation_id=NONE authentication_id=\"{U}\" server=\"127.0.0.1:110\" "
 	    "protocol=POP3 server-secure=plaintext status=\"failed: Re-Authentication Failure\"",
 	  MR_EV_FAILURE },
 	{ NULL, B "imapd[7]: Login user={U} host=host.example.net [{A}]", MR_EV_LOGIN },

@@ -277,6 +277,36 @@ static void test_plain(void **state)
 				      hostile_templates[i].kind != HOSTILE_NONE);
 }
 
+static bool has_template(const struct mr_format *f)
+{
+	for (size_t i = 0; i < hostile_count; i++) {
+		static struct buf b;
+		struct mr_reader *r = reader(false);
+		struct mr_event e = { .format = NULL };
+		enum mr_parse result;
+
+		b.n = 0;
+		fill(&b, hostile_templates[i].before ? hostile_templates[i].before : "", real[0],
+		     "", 0);
+		mr_reader_line(r, b.p, b.n, &e);
+		b.n = 0;
+		fill(&b, hostile_templates[i].line, real[0], "alice", 5);
+		result = mr_reader_line(r, b.p, b.n, &e);
+		mr_reader_free(r);
+		if (result == MR_PARSE_EVENT && strcmp(e.format, f->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void test_every_format(void **state)
+{
+	(void)state;
+	for (size_t i = 0; mr_formats[i]; i++)
+		if (!has_template(mr_formats[i]))
+			fail_msg("no line of %s is in _hostile.c", mr_formats[i]->name);
+}
+
 static void all_templates(const char *text, size_t n)
 {
 	for (size_t i = 0; i < hostile_count; i++)
@@ -416,9 +446,9 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),  cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_fakes),  cmocka_unit_test(test_cut_lines),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_every_format), cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_pieces),	     cmocka_unit_test(test_fakes),
+		cmocka_unit_test(test_cut_lines),    cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
