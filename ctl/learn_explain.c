@@ -313,9 +313,15 @@ enum mr_exit mr_learn_explain(struct mr_reader *reader, const struct mr_ctl *ctl
 	size_t room = 0;
 	ssize_t n;
 
-	for (int i = 0; i < ctl->n_args; i++)
+	for (int i = 0; i < ctl->n_args; i++) {
+		if (i && !ctl->json)
+			putchar('\n');
 		all &= explain_line(reader, ctl, ctl->args[i], strlen(ctl->args[i]));
-	while (ctl->n_args == 0 && (n = getline(&line, &room, stdin)) >= 0)
+	}
+	for (int i = 0; ctl->n_args == 0 && (n = getline(&line, &room, stdin)) >= 0; i++) {
+		if (i && !ctl->json)
+			putchar('\n');
 		all &= explain_line(reader, ctl, line, (size_t)n);
+	}
 	return all ? MR_EXIT_DONE : MR_EXIT_NO;
 }

@@ -275,9 +275,11 @@ void mr_learn_print_summary(struct mr_learn_print *p, const struct mr_reader_sta
 			(unsigned long long)p->format[i].events[2],
 			(unsigned long long)p->format[i].events[3]);
 	if (p->formats)
-		fprintf(out, "%llu permits, %llu bans\n",
+		fprintf(out, "%llu permit%s, %llu ban%s\n",
 			(unsigned long long)p->actions[MR_LEARN_PERMIT],
-			(unsigned long long)p->actions[MR_LEARN_BAN]);
+			p->actions[MR_LEARN_PERMIT] == 1 ? "" : "s",
+			(unsigned long long)p->actions[MR_LEARN_BAN],
+			p->actions[MR_LEARN_BAN] == 1 ? "" : "s");
 	for (size_t i = 0; i < s->programs; i++) {
 		const struct mr_reader_lost *l = &s->program[i];
 

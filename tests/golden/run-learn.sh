@@ -90,7 +90,7 @@ learn "a line of megabytes" 0 --dry-run --json long && actions "198.51.100.1 per
 learn "an empty log" 0 --dry-run --json /dev/null && actions
 learn "without a mode" 2 a && says 'needs --dry-run or --explain'
 learn "a summary for people" 0 --dry-run a && says '^dovecot +1 +0 +0 +0$'
-says '^1 permits, 0 bans'
+says '^1 permit, 0 bans'
 
 # --- the log's own clock
 for t in 00 02 04 06; do failed 2026-01-01T10:$t:00Z 198.51.100.5; done >c
