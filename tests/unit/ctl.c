@@ -167,7 +167,8 @@ static int answer_apply(sd_bus_message *m)
 	sd_bus_message_read(m, "t", &us);
 	return sd_bus_reply_method_return(
 		m, "ts", (uint64_t)8,
-		us == 90000000 ? "{\"generation\":8,\"confirm\":90,\"seconds\":0.25,\"rules\":3,\"prefixes4\":2,"
+		us == 90000000 ? "{\"generation\":8,\"confirm\":90,\"seconds\":0.25,\"rules\":3,"
+				 "\"prefixes4\":2,"
 				 "\"prefixes6\":1,\"classes\":4,\"changed\":true,\"risks\":[{"
 				 "\"file\":\"a.conf\",\"line\":3,\"message\":\"it is risky\","
 				 "\"hint\":\"do not\"}]}"
