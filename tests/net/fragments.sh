@@ -13,12 +13,22 @@ pieces() { # SRC PORT CUT...
 	case $src in *:*) dst=$S6 ;; esac
 	cli "$MRNET" pieces c0 "$mac" "$src" $dst "$port" "$@"
 }
+# takes SRC PORT CUT...: the same, but silence is asked twice again: on a busy machine a client's wait
+# may be over before the answer is there
+takes() {
+	local said
+	for _ in 1 2 3; do
+		said=$(pieces "$@")
+		[ "$said" = silent ] || break
+	done
+	echo "$said"
+}
 cuts=("" "8" "8 16" "8 last-first" "8 16 last-first" "16 options" "24 options" "8 24 options" "24 options last-first")
 declare -A kernel
 for c in "${cuts[@]}"; do
 	for s in $STRANGER $STRANGER6 $DENIED $DENIED6; do
 		# shellcheck disable=SC2086
-		kernel[$s:$c]=$(pieces $s 25 $c)
+		kernel[$s:$c]=$(takes $s 25 $c)
 	done
 done
 config <<-'C'
@@ -30,7 +40,7 @@ ok "the daemon starts" daemon
 for c in "${cuts[@]}"; do
 	for s in $STRANGER $STRANGER6; do
 		# shellcheck disable=SC2086
-		is "allowed, cut at '${c:-nothing}', $s: as the kernel has it" "${kernel[$s:$c]}" "$(pieces $s 25 $c)"
+		is "allowed, cut at '${c:-nothing}', $s: as the kernel has it" "${kernel[$s:$c]}" "$(takes $s 25 $c)"
 	done
 	for s in $DENIED $DENIED6; do
 		# shellcheck disable=SC2086
@@ -41,7 +51,7 @@ for c in "8" "8 16" "8 last-first" "24 options"; do
 	# shellcheck disable=SC2086
 	is "unmatched, cut at '$c'" silent "$(pieces $STRANGER 587 $c)"
 	# shellcheck disable=SC2086
-	is "to no service, cut at '$c'" open "$(pieces $DENIED 80 $c)"
+	is "to no service, cut at '$c'" open "$(takes $DENIED 80 $c)"
 done
 ok "the kernel put most of them together" test "$(printf '%s\n' "${kernel[@]}" | grep -c open)" -ge 20
 done_testing
