@@ -62,7 +62,7 @@ static void apply_print(uint64_t generation, const json_t *summary, bool asked)
 		printf("rolls back in %s unless you run: mailreeve confirm\n",
 		       mr_report_left(json_number_value(confirm), left));
 	else if (asked)
-		puts("nothing to confirm: nothing would come back");
+		puts("nothing waits to be confirmed: this policy was in force already");
 }
 
 static enum mr_exit apply_run(const struct mr_ctl *ctl)

@@ -383,7 +383,8 @@ static int on_flush(sd_event_source *s, uint64_t usec _unused_, void *userdata)
 	if (f->m->book)
 		mr_entries_changed(f->m);
 	mr_log_with(&f->m->log, LOG_NOTICE, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ENTRY }),
-		    "%u %ss flushed by uid %u", f->removed, kind_name(f->kind), f->uid);
+		    "%u %s%s flushed by uid %u", f->removed, kind_name(f->kind),
+		    f->removed == 1 ? "" : "s", f->uid);
 	if (r < 0)
 		sd_bus_reply_method_errorf(f->msg, MR_BUS_ERROR_KERNEL,
 					   "%u went, then the kernel said: %s", f->removed,

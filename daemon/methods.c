@@ -357,7 +357,8 @@ static int method_detach(sd_bus_message *msg, void *userdata, sd_bus_error *erro
 	c->m->detached = true;
 	n = mr_devices_detach(c->m);
 	mr_log_with(&c->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_UNGUARDED }),
-		    "detached from %u devices, UNGUARDED until attach, apply or a restart", n);
+		    "detached from %u device%s, UNGUARDED until attach, apply or a restart", n,
+		    n == 1 ? "" : "s");
 	mr_manager_notify(c->m);
 	return sd_bus_reply_method_return(msg, "u", n);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * match.h - the reference matcher: reads the rules as section "What the rules mean" of the manual
- * says, one after the other.  The judge of the compiler, and the voice of `why`.
+ * match.h - the reference matcher: reads the rules as mailreeve.conf(5) says, one after the other.
+ * The judge of the compiler, and the voice of `why`.
  */
 #ifndef MAILREEVE_MATCH_H
 #define MAILREEVE_MATCH_H

@@ -106,6 +106,10 @@ says "^$CONF:[0-9]+:[0-9]+: error: "
 says '^ +\^\^\^\^$'
 sed -i '$d' "$CONF"
 is "apply --json" 8 "$(field .rules apply)"
+exits "the same again" 0 apply --confirm 1m
+says '^nothing waits to be confirmed'
+exits "so there is nothing to confirm" 1 confirm
+says 'no policy waits to be confirmed'
 exits "detach" 0 detach
 says 'open to everybody'
 is "the port is open" open "$(tries $DENIED 25)"
