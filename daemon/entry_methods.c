@@ -53,17 +53,18 @@ static int too_wide(const struct mr_client *c, enum mr_entry_kind kind, const ch
 		    sd_bus_error *error)
 {
 	const char *set = fitting_set(c->m->active ? c->m->active->policy : NULL, kind);
-	const char *fallback = kind == MR_PERMIT ? "friends" : "blocked";
 
+	if (set)
+		return sd_bus_error_setf(error, MR_BUS_ERROR_REFUSED,
+					 "a %s is for one address, %s is a network: add it to the "
+					 "set %s in the configuration, and apply",
+					 kind_name(kind), text, set);
 	return sd_bus_error_setf(
 		error, MR_BUS_ERROR_REFUSED,
 		"a %s is for one address, %s is a network: write it into the configuration, "
-		"set %s { %s; }%s%s%s, and apply",
-		kind_name(kind), text, set ? set : fallback, text, set ? "" : " with the rule `",
-		set		    ? ""
-		: kind == MR_PERMIT ? "allow @friends"
-				    : "deny @blocked",
-		set ? "" : "`");
+		"set %s { %s; } with the rule `%s`, and apply",
+		kind_name(kind), text, kind == MR_PERMIT ? "friends" : "blocked", text,
+		kind == MR_PERMIT ? "allow @friends" : "deny @blocked");
 }
 
 static int parse_address(const struct mr_client *c, enum mr_entry_kind kind, const char *text,

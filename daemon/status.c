@@ -82,7 +82,7 @@ static void warn_devices(const struct mr_manager *m, json_t *list)
 			     "apply lets go of it",
 			     g->name);
 	}
-	if (m->active && m->active->policy->interface_default && !m->guards)
+	if (m->active && m->active->policy->interface_default && !m->guards && !m->detached)
 		warn(list, "there is no default route, so `interface default` names no device");
 }
 

@@ -60,9 +60,12 @@ is "the filter stands" timeout "$(tries $NET.10 587)"
 
 # --- out again
 ok "mailreeve detach" inside mailreeve detach
+is "status does not miss the default route" "" "$(inside mailreeve status | grep 'no default route')"
 is "nobody is refused" open "$(tries $NET.10 587)"
 ok "systemctl disable --now" inside systemctl disable --now mailreeve
+ok "umount /run/mailreeve-bpf" inside umount /run/mailreeve-bpf
 ok "make uninstall" make -s -C "$top" B="$MR_BUILD" DESTDIR="$root" uninstall
+ok "systemctl daemon-reload" inside systemctl daemon-reload
 is "no program, unit or page is left" "" "$(find "$root/usr/local" -name '*mailreeve*' ! -type d)"
 ok "the configuration is the administrator's" there f /etc/mailreeve/mailreeve.conf
 ok "so is the state" there d /var/lib/mailreeve
