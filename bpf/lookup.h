@@ -126,6 +126,9 @@ static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 	__u32 net = addr >> 8, pack = g->index_pack & 3, at, class, line, code;
 	void *map;
 
+	if (g->flags & MR_GEN_NEAR4)
+		return line_class(g, &g->near4.line[g->near4.of[addr >> 16] & (MR_NEAR_LINES - 1)],
+				  addr);
 	if (!(g->flags & MR_GEN_INDEX4))
 		return trie_class4(slot, g, addr);
 	line = g->lines4[net >> 11 & (MR_LINES / 8 - 1)] >> (net >> 8 & 7) & 1;

@@ -9,9 +9,9 @@
 #include "layout_private.h"
 
 /*
- * From how many prefixes on `index auto` wants the index, by the size it would have: 16, 8 or 4 MiB
- * a generation.  Measured: the trie takes 29 ns at 10 prefixes, 71 at 1,000, 116 at 10,000, the
- * index 10 to 14 (tests/bench/lookup.c).
+ * From how many prefixes on `index auto` wants the index, where lines in the head do not do, by the
+ * size it would have: 16, 8 or 4 MiB a generation.  Measured: the trie takes 29 ns at 10 prefixes,
+ * 71 at 1,000, 116 at 10,000, the index 10 to 14 (tests/bench/lookup.c).
  */
 static const size_t index_auto_min[MR_INDEX_PACK_MAX + 1] = { 1024, 256, 8 };
 /* From how many IPv6 prefixes on the tree is quicker than the trie; it costs next to nothing. */
@@ -30,6 +30,8 @@ static int plan4(const struct mr_image *i, enum mr_index_mode mode, struct mr_la
 
 	if (i->n4 && mode != MR_INDEX_OFF) {
 		r = mr_layout_index4_plan(i, l);
+		if (r == 0 && l->flags & MR_GEN_NEAR4)
+			return mr_layout_index4(i, l, NULL, NULL);
 		if (r < 0 || mode == MR_INDEX_ON || i->n4 >= index_auto_min[l->index_pack])
 			return r;
 		l->flags &= ~(uint32_t)(MR_GEN_INDEX4 | MR_GEN_HOSTS);

@@ -242,6 +242,11 @@ int mr_layout_index4_plan(const struct mr_image *i, struct mr_layout *l)
 	mr_layout_walk(&(struct mr_layout_walk){
 		.image = i, .range = count_range, .cell = count_cell, .userdata = &x });
 	mr_layout_lines4_plan(i, choose_listed(&x), l);
+	if (mr_layout_near4_plan(i, l)) {
+		l->flags |= MR_GEN_NEAR4;
+		l->near4 = &x.state->near4;
+		return 0;
+	}
 	r = choose_codes(&x);
 	if (r < 0)
 		return r;
@@ -306,6 +311,8 @@ static void put_codes(struct index4 *x, uint32_t first, uint32_t last, uint8_t c
 /* The line of the /16 around a /24, or NULL. */
 static struct mr_index_line *line_of(const struct index4 *x, uint32_t net)
 {
+	if (x->layout->flags & MR_GEN_NEAR4)
+		return &x->state->near4.line[x->state->near4.of[net >> 8]];
 	if (!layout_is_line(x->layout, net))
 		return NULL;
 	return &x->blocks[MR_INDEX_BLOCK(net & ~255u, x->layout->index_pack)].line;
@@ -370,7 +377,7 @@ int mr_layout_index4(const struct mr_image *i, struct mr_layout *l, struct mr_in
 		.image = i, .layout = l, .state = l->state, .blocks = blocks, .buckets = buckets
 	};
 
-	if (!(l->flags & MR_GEN_INDEX4))
+	if (!(l->flags & (MR_GEN_INDEX4 | MR_GEN_NEAR4)))
 		return -EINVAL;
 	mr_layout_walk(&(struct mr_layout_walk){
 		.image = i, .range = fill_range, .cell = fill_cell, .userdata = &x });

@@ -10,11 +10,16 @@
  * more of them, with narrow prefixes that are more than a few addresses, or with a third class is
  * told by the codes of its /24s (layout_index4.c), as if there were no lines.
  *
+ * Where all /16s are told by lines and nearly all by the same two, as under a policy without big
+ * lists, the lines stand in the head of the generation: neither index nor trie, no map is asked.
+ *
  * Called by layout_index4.c; cannot fail.
  */
 #include "layout_private.h"
 
 #include <string.h>
+
+enum { NEAR_ROOT, NEAR_LISTED }; /* lines of the head that many /16s share */
 
 struct lines4 {
 	const struct mr_image *image;
@@ -99,6 +104,61 @@ void mr_layout_lines4_plan(const struct mr_image *i, uint16_t listed, struct mr_
 	memset(l->lines4, 0xff, sizeof(l->lines4));
 	mr_layout_walk(&(struct mr_layout_walk){
 		.image = i, .range = plan_range, .cell = plan_cell, .userdata = &x });
+}
+
+struct near4 {
+	const struct mr_image *image;
+	struct mr_near4 *near4;
+	uint16_t listed;
+	uint32_t lines; /* in use, or more than there are */
+};
+
+static void own_line(struct near4 *x, uint32_t slash16)
+{
+	if (x->near4->of[slash16] != NEAR_ROOT)
+		return;
+	if (x->lines < MR_NEAR_LINES)
+		x->near4->of[slash16] = (uint8_t)x->lines;
+	x->lines++;
+}
+
+static void near_range(void *userdata, uint64_t first, uint64_t last, mr_layout_cover cover)
+{
+	struct near4 *x = userdata;
+
+	if (layout_class4(x->image, cover) != x->listed)
+		return;
+	for (uint64_t s = first >> 8; s <= last >> 8 && x->lines <= MR_NEAR_LINES; s++) {
+		if (first <= s << 8 && last >= (s << 8 | 255))
+			x->near4->of[s] = NEAR_LISTED;
+		else
+			own_line(x, (uint32_t)s);
+	}
+}
+
+static void near_cell(void *userdata, uint64_t net, mr_layout_cover cover _unused_,
+		      size_t from _unused_, size_t to _unused_)
+{
+	struct near4 *x = userdata;
+
+	if (x->lines <= MR_NEAR_LINES)
+		own_line(x, (uint32_t)(net >> 8));
+}
+
+bool mr_layout_near4_plan(const struct mr_image *i, struct mr_layout *l)
+{
+	struct layout_state *s = l->state;
+	struct near4 x = {
+		.image = i, .near4 = &s->near4, .listed = l->line4[1], .lines = NEAR_LISTED + 1
+	};
+
+	for (size_t n = 0; n < sizeof(l->lines4); n++)
+		if (l->lines4[n] != 0xff)
+			return false;
+	mr_layout_walk(&(struct mr_layout_walk){
+		.image = i, .range = near_range, .cell = near_cell, .userdata = &x });
+	memset(s->near4.line[NEAR_LISTED].listed, 0xff, sizeof(s->near4.line[0].listed));
+	return x.lines <= MR_NEAR_LINES;
 }
 
 /* --- fill: lines are zeroed, and so is what has the root's class -------------------------------

@@ -30,6 +30,7 @@ struct layout_state {
 	uint8_t *trie4, *trie6; /* bit by entry of the image: it goes to the trie */
 	/* index codes by class: for whole /24s, and for those with hosts */
 	uint8_t whole[MR_CLASSES_MAX], hosts[MR_CLASSES_MAX];
+	struct mr_near4 near4;
 	uint8_t place[256]; /* by index code: its place in the layout's index_code */
 };
 static inline bool layout_marked(const uint8_t *bits, size_t entry)
@@ -63,6 +64,9 @@ void layout_cell4(const struct mr_image *i, size_t from, size_t to, struct layou
 /* layout_lines4.c: which /16s are told by lines, for the class that most of the list has; and a
  * line's content.  first, last: the last byte of the /24s of one /16. */
 void mr_layout_lines4_plan(const struct mr_image *i, uint16_t listed, struct mr_layout *l);
+/* Whether the head has room for all lines; then state->near4 has their numbers, and no lines yet.
+ */
+bool mr_layout_near4_plan(const struct mr_image *i, struct mr_layout *l);
 void mr_layout_line4_range(struct mr_index_line *line, uint32_t first, uint32_t last);
 void mr_layout_line4_cell(const struct mr_image *i, struct mr_index_line *line, uint32_t net,
 			  uint16_t cover, size_t from, size_t to);

@@ -98,6 +98,15 @@ struct mr_index_line {
 	__u16 host[MR_LINE_HOSTS]; /* host order; where there is one, free places repeat it */
 	__u16 hosts; /* how many */
 };
+/*
+ * A policy that lines tell whole, and few of them, has them in its head and no index: most policies
+ * without a list.  Line 0 is all line4[0], line 1 all line4[1].
+ */
+#define MR_NEAR_LINES 128 /* 8 KiB */
+struct mr_near4 {
+	struct mr_index_line line[MR_NEAR_LINES];
+	__u8 of[MR_LINES]; /* by /16: its line */
+};
 struct mr_index_block {
 	union {
 		__u8 code[MR_INDEX_BLOCK_BYTES];
@@ -188,6 +197,7 @@ struct mr_service_conf {
 #define MR_GEN_TRIE4	  8 /* else every IPv4 address the index does not decide is root4 */
 #define MR_GEN_TRIE6	  16
 #define MR_GEN_HOSTS6	  32
+#define MR_GEN_NEAR4	  128 /* the head's lines decide every IPv4 address */
 #define MR_GEN_CELLS_NEAR 64 /* the class table is in the head, and has no map */
 
 /* The head of a generation: everything small.  The big parts are inner maps of the same slot. */
@@ -210,6 +220,7 @@ struct mr_gen {
 	__u16 top4[256];
 	__u16 line4[2];
 	__u16 pad2[2];
+	struct mr_near4 near4; /* if MR_GEN_NEAR4 */
 	__u8 lines4[MR_LINES / 8]; /* by /16, the first lowest: told by a line */
 	struct mr_service_conf service[MR_SERVICES_MAX];
 	__u16 rule_counter[MR_RULES_MAX + 1]; /* rule number -> index in the rule counters */

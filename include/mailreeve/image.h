@@ -68,6 +68,7 @@ struct mr_layout {
 	uint8_t index_code[MR_INDEX_PACKED];
 	uint16_t line4[2]; /* as in struct mr_gen */
 	uint8_t lines4[MR_LINES / 8];
+	const struct mr_near4 *near4; /* if MR_GEN_NEAR4; lives as long as the layout */
 	void *state; /* private to layout.c */
 };
 /* index: MR_INDEX_OFF means the tries alone, for both families. */

@@ -406,6 +406,8 @@ static int fill_head(struct fill *f)
 	memcpy(g->index_code, l->index_code, sizeof(g->index_code));
 	memcpy(g->line4, l->line4, sizeof(g->line4));
 	memcpy(g->lines4, l->lines4, sizeof(g->lines4));
+	if (l->flags & MR_GEN_NEAR4)
+		g->near4 = *l->near4;
 	if (spec->rule_counter)
 		memcpy(g->rule_counter, spec->rule_counter, sizeof(g->rule_counter));
 	head_services(f, g);

@@ -232,6 +232,8 @@ static int load(struct lookup *x, const struct bench_list *l, enum mr_index_mode
 	memcpy(g->index_code, x->layout.index_code, sizeof(g->index_code));
 	memcpy(g->line4, x->layout.line4, sizeof(g->line4));
 	memcpy(g->lines4, x->layout.lines4, sizeof(g->lines4));
+	if (x->layout.flags & MR_GEN_NEAR4)
+		g->near4 = *x->layout.near4;
 	return 0;
 }
 

@@ -137,10 +137,8 @@ static bool host6(const struct laid_out *x, uint32_t range, uint64_t lo, uint32_
 	return false;
 }
 
-static uint32_t line(const struct laid_out *x, uint32_t addr)
+static uint32_t line(const struct laid_out *x, const struct mr_index_line *l, uint32_t addr)
 {
-	const struct mr_index_line *l =
-		&x->index[MR_INDEX_BLOCK(addr >> 16 << 8, x->l.index_pack)].line;
 	unsigned int listed = l->listed[addr >> 11 & 31] >> (addr >> 8 & 7) & 1;
 
 	for (unsigned int n = 0; n < l->hosts; n++)
@@ -154,11 +152,13 @@ static uint32_t class_of4(const struct laid_out *x, const struct mr_addr *a)
 	uint32_t addr = mr_addr_v4(a), class, net, pack = x->l.index_pack;
 	uint8_t code;
 
+	if (x->l.flags & MR_GEN_NEAR4)
+		return line(x, &x->l.near4->line[x->l.near4->of[addr >> 16]], addr);
 	if (!(x->l.flags & MR_GEN_INDEX4))
 		return trie4(x, a);
 	net = addr >> 8;
 	if (x->l.lines4[net >> 11] >> (net >> 8 & 7) & 1)
-		return line(x, addr);
+		return line(x, &x->index[MR_INDEX_BLOCK(net & ~255u, pack)].line, addr);
 	code = x->index[MR_INDEX_BLOCK(net, pack)].code[MR_INDEX_BYTE(net, pack)];
 	if (pack)
 		code = x->l.index_code[code >> MR_INDEX_SHIFT(net, pack) &

@@ -144,7 +144,7 @@ static void many_classes(void **state)
 }
 
 /* One /16 with `hosts` single addresses in it, some of them in a listed /24. */
-static void one_line(uint32_t net, unsigned int hosts, bool third, bool expect)
+static void one_line(uint32_t net, unsigned int hosts, bool third, bool far, bool expect)
 {
 	struct mr_image *i = image_new(hosts + 8, 0, 9);
 	struct laid_out x;
@@ -157,6 +157,8 @@ static void one_line(uint32_t net, unsigned int hosts, bool third, bool expect)
 	if (third)
 		add4(i, net + 0xff00, 24, 3);
 	add4(i, net + 0x10000, 17, 2);
+	if (far) /* a third class elsewhere: not all is told by lines */
+		add4(i, net + 0x18000, 24, 4);
 	assert_int_equal(lay_out(i, MR_INDEX_ON, &x), 0);
 	assert_int_equal(x.l.line4[1], 2);
 	assert_int_equal(x.l.lines4[net >> 19] >> (net >> 16 & 7) & 1, expect);
@@ -166,16 +168,43 @@ static void one_line(uint32_t net, unsigned int hosts, bool third, bool expect)
 	mr_image_free(i);
 }
 
+/* Lines find room in the head up to a number of /16s; whole ones, listed or not, need none. */
+static void near_lines(void **state)
+{
+	(void)state;
+	for (uint32_t own = MR_NEAR_LINES - 4; own <= MR_NEAR_LINES; own++) {
+		struct mr_image *i = image_new(own + 2, 0, 9);
+		bool near = own + 2 <= MR_NEAR_LINES;
+		struct laid_out x;
+
+		i->root4 = 5;
+		add4(i, 0x08000000, 7, 2);
+		for (uint32_t n = 0; n < own; n++)
+			add4(i, 0x0a000000 + (n << 16) + (n % 2 ? n : 0), n % 2 ? 32 : 24, 2);
+		add4(i, 0xf0000000, 4, 2);
+		assert_int_equal(lay_out(i, MR_INDEX_AUTO, &x), 0);
+		assert_int_equal(!!(x.l.flags & MR_GEN_NEAR4), near);
+		assert_int_equal(!(x.l.flags & MR_GEN_INDEX4), near);
+		assert_int_equal(x.l.flags & MR_GEN_TRIE4, 0);
+		check4(&x, 0x09fffff0, 0x0a030000);
+		check4(&x, 0x0a000000 + ((own - 1) << 16), 0x0a000010 + (own << 16));
+		check4(&x, 0xeffffff0, 0xf0000100);
+		check4(&x, 0xffffff00, 0x00000100);
+		laid_out_clear(&x);
+		mr_image_free(i);
+	}
+}
+
 /* A /16 is told by a line as long as it has two classes and no more hosts than a line has room for,
  * next to nothing at either end of the space too. */
 static void lines(void **state)
 {
 	(void)state;
-	for (unsigned int hosts = 0; hosts <= MR_LINE_HOSTS + 1; hosts++)
-		one_line(0x0a010000, hosts, false, hosts <= MR_LINE_HOSTS);
-	one_line(0x0a010000, 3, true, false);
-	one_line(0xfffd0000, MR_LINE_HOSTS, false, true);
-	one_line(0x00010000, MR_LINE_HOSTS + 1, false, false);
+	for (unsigned int n = 0; n <= 2 * MR_LINE_HOSTS + 3; n++)
+		one_line(0x0a010000, n / 2, false, n % 2, n / 2 <= MR_LINE_HOSTS);
+	one_line(0x0a010000, 3, true, false, false);
+	one_line(0xfffd0000, MR_LINE_HOSTS, false, true, true);
+	one_line(0x00010000, MR_LINE_HOSTS + 1, false, true, false);
 }
 
 /* Addresses that the hash puts close together: buckets overflow, and then run out. */
@@ -423,9 +452,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_policies), cmocka_unit_test(many_classes),
 		cmocka_unit_test(crowded_hosts),   cmocka_unit_test(edges4),
-		cmocka_unit_test(lines),	   cmocka_unit_test(short_runs),
-		cmocka_unit_test(trees),	   cmocka_unit_test(edges6),
-		cmocka_unit_test(hosts6),	   cmocka_unit_test(crowded_hosts6),
+		cmocka_unit_test(lines),	   cmocka_unit_test(near_lines),
+		cmocka_unit_test(short_runs),	   cmocka_unit_test(trees),
+		cmocka_unit_test(edges6),	   cmocka_unit_test(hosts6),
+		cmocka_unit_test(crowded_hosts6),
 	};
 
 	seed = mr_realtime_us();
