@@ -296,6 +296,8 @@ static void put_codes(struct index4 *x, uint32_t first, uint32_t last, uint8_t c
 	unsigned int pack = x->layout->index_pack, in_byte = 1u << pack;
 	uint8_t place = pack ? x->state->place[code] : code, byte = 0;
 
+	if (!x->blocks) /* of lines in the head, which are for all */
+		return;
 	for (unsigned int k = 0; k < in_byte; k++)
 		byte |= (uint8_t)(place << k * MR_INDEX_BITS(pack));
 	for (; first <= last && first % in_byte; first++)
@@ -345,7 +347,8 @@ static bool put_hosts(struct index4 *x, size_t from, size_t to)
 
 	layout_cell4(x->image, from, to, &cell);
 	for (size_t n = 0; n < cell.n; n++)
-		if (!put_host(x, (x->image->v4[from].addr & ~255u) | cell.last[n], cell.class[n]))
+		if (!put_host(x, (x->image->v4[from].addr & ~255u) | cell.last[n],
+			      cell.class[cell.last[n]]))
 			return false;
 	return true;
 }

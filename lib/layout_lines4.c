@@ -31,24 +31,20 @@ struct lines4 {
 void layout_cell4(const struct mr_image *i, size_t from, size_t to, struct layout_cell4 *out)
 {
 	uint64_t held[4] = { 0 }; /* a bit by the last byte of the address */
-	uint16_t class[256];
 
 	for (size_t n = from; n < to; n++) {
 		uint32_t first = i->v4[n].addr & 255, end = first + (1u << (32 - i->v4[n].plen));
 
 		for (uint32_t a = first; a < end; a++) {
 			held[a / 64] |= (uint64_t)1 << a % 64;
-			class[a] = i->v4[n].class;
+			out->class[a] = i->v4[n].class;
 		}
 	}
 	out->n = 0;
 	for (uint32_t word = 0; word < 4; word++)
-		for (uint64_t left = held[word]; left; left &= left - 1) {
-			uint32_t a = word * 64 + (uint32_t)__builtin_ctzll(left);
-
-			out->class[out->n] = class[a];
-			out->last[out->n++] = (uint8_t)a;
-		}
+		for (uint64_t left = held[word]; left; left &= left - 1)
+			out->last[out->n++] =
+				(uint8_t)(word * 64 + (uint32_t)__builtin_ctzll(left));
 }
 
 /* --- plan ------------------------------------------------------------------------------------- */
@@ -88,8 +84,8 @@ static void plan_cell(void *userdata, uint64_t net, mr_layout_cover cover, size_
 	x->at = s;
 	layout_cell4(x->image, from, to, &cell);
 	for (size_t n = 0; n < cell.n; n++) {
-		x->hosts += cell.class[n] != class;
-		fits &= of_line(x->layout, cell.class[n]);
+		x->hosts += cell.class[cell.last[n]] != class;
+		fits &= of_line(x->layout, cell.class[cell.last[n]]);
 	}
 	if (!fits || x->hosts > MR_LINE_HOSTS)
 		no_line(x->layout, s);
@@ -191,6 +187,6 @@ void mr_layout_line4_cell(const struct mr_image *i, struct mr_index_line *line, 
 		mr_layout_line4_range(line, net & 255, net & 255);
 	layout_cell4(i, from, to, &cell);
 	for (size_t n = 0; n < cell.n; n++)
-		if (cell.class[n] != cover)
+		if (cell.class[cell.last[n]] != cover)
 			put_host(line, (uint16_t)(net << 8 | cell.last[n]));
 }

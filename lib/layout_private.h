@@ -57,7 +57,7 @@ static inline uint16_t layout_class4(const struct mr_image *i, mr_layout_cover c
 struct layout_cell4 {
 	size_t n;
 	uint8_t last[256]; /* their last bytes, ascending */
-	uint16_t class[256];
+	uint16_t class[256]; /* by the last byte */
 };
 void layout_cell4(const struct mr_image *i, size_t from, size_t to, struct layout_cell4 *out);
 

@@ -163,7 +163,8 @@ static int fill_cells(struct fill *f)
 		r = inner_map(f, MR_INNER_CELLS, n, &p);
 	if (r < 0)
 		return r;
-	memcpy(p, img->cells, n * sizeof(*img->cells));
+	if (p)
+		memcpy(p, img->cells, n * sizeof(*img->cells));
 	inner_unmap(f, MR_INNER_CELLS, n, p);
 	return 0;
 }
