@@ -23,12 +23,11 @@
 #define SAVE_SOON_US 2000000 /* a change is on the disk after so long, … */
 #define SAVE_MANY    10000 /* … or, with more entries than this, */
 #define SAVE_LATE_US 60000000 /* after this, so that a disk is not kept busy */
-#define BOOT_ID	     40
 
 struct file_head {
 	char magic[8];
 	uint64_t saved_us; /* wall clock */
-	char boot_id[BOOT_ID];
+	char boot_id[MR_BOOT_ID];
 	uint64_t n;
 	uint64_t sum; /* of the two numbers */
 };
@@ -89,16 +88,6 @@ static uint64_t head_sum(const struct file_head *h)
 	return sum_of(w, sizeof(w));
 }
 
-static void boot_id(char out[static BOOT_ID])
-{
-	_free_ char *text = NULL;
-	size_t len;
-
-	memset(out, 0, BOOT_ID);
-	if (mr_read_file("/proc/sys/kernel/random/boot_id", 4096, &text, &len) == 0)
-		snprintf(out, BOOT_ID, "%.36s", text);
-}
-
 /* --- save ------------------------------------------------------------------------------------- */
 
 static struct file_record *records(const struct file_head *h)
@@ -134,7 +123,7 @@ static struct mr_entry_save *save_new(struct mr_manager *m)
 	if (!s->path || !s->ids_path || make_room(s, stats.permits + stats.bans) < 0)
 		return NULL;
 	memcpy(s->file->magic, FILE_MAGIC, sizeof(s->file->magic));
-	boot_id(s->file->boot_id);
+	mr_state_boot_id(s->file->boot_id);
 	return MR_TAKE_PTR(s);
 }
 
@@ -356,7 +345,7 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 	_free_ char *path = mr_state_path(m->options.state_dir, FILE_NAME), *data = NULL;
 	const struct file_head *h;
 	const char *why;
-	char now[BOOT_ID];
+	char now[MR_BOOT_ID];
 	size_t len, n, whole;
 	int r = path ? mr_read_file(path, FILE_MAX, &data, &len) : -ENOMEM;
 
@@ -372,8 +361,8 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 			    path ? path : FILE_NAME, why);
 		return;
 	}
-	boot_id(now);
-	if (pins && strncmp(now, h->boot_id, BOOT_ID) == 0)
+	mr_state_boot_id(now);
+	if (pins && strncmp(now, h->boot_id, MR_BOOT_ID) == 0)
 		return; /* the pins of this boot are empty, and they are newer */
 	if (mr_realtime_us() < h->saved_us)
 		mr_log(&m->log, LOG_WARNING,

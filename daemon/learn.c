@@ -208,6 +208,20 @@ static void feed_free(struct mr_learn_feed *s)
 }
 MR_DEFINE_CLEANUP(struct mr_learn_feed *, feed_free)
 
+/* What the one remembers of sessions, for the other that takes its place. */
+static void hand_over(const struct mr_reader *from, struct mr_reader *to)
+{
+	_free_ char *data = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&data, &n);
+
+	if (!f)
+		return;
+	mr_reader_save(from, f);
+	if (fclose(f) == 0)
+		(void)mr_reader_restore(to, (struct mr_str){ data, n });
+}
+
 static int make_reader(struct mr_learn_feed *s, const struct mr_policy *p,
 		       const struct mr_learn_source *o, struct mr_error *e)
 {
@@ -224,6 +238,8 @@ static int make_reader(struct mr_learn_feed *s, const struct mr_policy *p,
 		r = mr_reader_new(&options, &suspect, e);
 	if (r < 0)
 		return r;
+	if (s->reader)
+		hand_over(s->reader, reader);
 	mr_reader_free(s->reader);
 	mr_reader_free(s->suspect);
 	s->reader = MR_TAKE_PTR(reader);
@@ -310,6 +326,7 @@ static int add_source(struct mr_learn *l, const struct mr_policy *p,
 		return r;
 	}
 	l->feed[l->feeds++] = s;
+	mr_learn_sessions_of(l, s);
 	mr_feed_start(s->feed, l->m->event, &sink, s, place_of(l, s, o));
 	(void)MR_TAKE_PTR(s);
 	return 0;
@@ -417,9 +434,10 @@ static struct mr_learn *learn_new(struct mr_manager *m)
 		return NULL;
 	}
 	l->m = m;
-	sd_event_add_time_relative(m->event, &l->tick, CLOCK_BOOTTIME, TICK_MAX_US, TICK_MIN_US,
+	sd_event_add_time_relative(m->event, &l->tick, CLOCK_BOOTTIME, TICK_MIN_US, TICK_MIN_US,
 				   on_tick, l);
 	mr_learn_places_load(l);
+	mr_learn_sessions_load(l);
 	return l;
 }
 
@@ -430,13 +448,14 @@ void mr_learn_stop(struct mr_manager *m)
 	if (!l)
 		return;
 	mr_learn_log_stop(l);
+	mr_learn_places_save(l);
 	while (l->feeds)
 		remove_source(l, l->feeds - 1);
-	mr_learn_places_save(l);
 	l->tick = sd_event_source_disable_unref(l->tick);
 	mr_learner_free(l->learner);
 	mr_trust_free(l->trust);
 	json_decref(l->places);
+	mr_learn_sessions_loaded(l);
 	free(l->feed);
 	m->learn = NULL;
 	free(l);
@@ -482,6 +501,7 @@ void mr_learn_apply(struct mr_manager *m)
 	for (size_t i = 0; i < p->n_learn; i++)
 		begin(l, p, &p->learn[i]);
 	in_order(l, p);
+	mr_learn_sessions_loaded(l);
 	mr_learn_places_arm(l);
 }
 

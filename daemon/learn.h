@@ -29,7 +29,7 @@ json_t *mr_learn_json(const struct mr_manager *m); /* `learn` of status; NULL: n
 void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, const char *fmt, ...),
 		       json_t *list);
 
-/* --- between learn.c, learn_log.c and learn_places.c ----------------------------------------- */
+/* --- between learn.c and learn_*.c ----------------------------------------- */
 
 struct mr_learn_feed { /* one source of the policy */
 	struct mr_learn *learn;
@@ -55,6 +55,10 @@ struct mr_learn_feed { /* one source of the policy */
 	bool lost[MR_READER_PROGRAMS]; /* told */
 };
 struct mr_learn_save;
+struct mr_learn_sessions { /* the file `sessions` */
+	char *data; /* NULL: none */
+	size_t n;
+};
 struct mr_learn_budget { /* of messages */
 	uint32_t left;
 	uint64_t since; /* boot ns */
@@ -74,6 +78,9 @@ struct mr_learn {
 	long gmtoff;
 	struct mr_learn_budget budget[2]; /* by enum mr_entry_kind */
 	struct mr_trust *trust;
+	struct mr_learn_sessions restored; /* as read at start, until the sources have theirs */
+	size_t sessions_bytes; /* of the file, as it was collected last */
+	bool same_boot; /* it is of this boot */
 	json_t *places; /* by key: as read at start, and of sources that are gone */
 };
 
@@ -90,5 +97,12 @@ void mr_learn_log_stop(struct mr_learn *l);
 void mr_learn_places_load(struct mr_learn *l);
 void mr_learn_places_arm(struct mr_learn *l); /* saves soon */
 void mr_learn_places_save(struct mr_learn *l); /* at the end; in place once the worker is gone */
+
+/* learn_sessions.c */
+void mr_learn_sessions_load(struct mr_learn *l); /* into the learner */
+void mr_learn_sessions_of(struct mr_learn *l, struct mr_learn_feed *s); /* into its reader */
+void mr_learn_sessions_loaded(struct mr_learn *l); /* all sources that are named have theirs */
+int mr_learn_sessions_collect(const struct mr_learn *l, struct mr_learn_sessions *out);
+int mr_learn_sessions_write(const struct mr_learn_sessions *s, const char *dir); /* any thread */
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * learn_places.c - how far each source was read: the file `sources.json` in the state directory.
  *
- * Written some seconds after something was read, by the worker, and at the end.  After a crash some
+ * Written some seconds after something was read, by the worker, and at the end, behind the sessions
+ * of that moment (learn_sessions.c).  After a crash some
  * lines are read twice; each counts from its own time, so nothing is earned twice.  A damaged file
  * is put aside, loudly, and sources begin as if new.  Called by learn.c.
  */
@@ -11,12 +12,15 @@
 #include <string.h>
 
 #define SAVE_US	    5000000ull /* us between something read and its place on the disk */
+#define MANY	    (1u << 20) /* bytes: with more of sessions than this … */
+#define LATE_US	    60000000ull /* … it waits so long: to collect them takes milliseconds */
 #define GONE_MAX    64 /* places kept of sources that no policy names now */
 #define VERSION_NOW 1
 
 struct mr_learn_save {
 	struct mr_manager *m;
-	char *path, *text;
+	char *dir, *path, *text;
+	struct mr_learn_sessions sessions;
 	int r;
 };
 
@@ -45,7 +49,10 @@ static struct mr_learn_save *save_new(struct mr_learn *l)
 	if (s) {
 		s->m = l->m;
 		s->path = mr_state_path(l->m->options.state_dir, "sources.json");
+		s->dir = strdup(l->m->options.state_dir);
 		s->text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
+		s->r = mr_learn_sessions_collect(l, &s->sessions);
+		l->sessions_bytes = s->sessions.n;
 	}
 	json_decref(all);
 	return s;
@@ -55,8 +62,10 @@ static void save_free(struct mr_learn_save *s)
 {
 	if (!s)
 		return;
+	free(s->dir);
 	free(s->path);
 	free(s->text);
+	free(s->sessions.data);
 	free(s);
 }
 
@@ -64,8 +73,12 @@ static void save_write(void *arg)
 {
 	struct mr_learn_save *s = arg;
 
-	s->r = s->path && s->text ? mr_write_file(s->path, s->text, strlen(s->text), 0600)
-				  : -ENOMEM;
+	if (!s->dir || !s->path || !s->text)
+		s->r = -ENOMEM;
+	if (s->r == 0)
+		s->r = mr_learn_sessions_write(&s->sessions, s->dir);
+	if (s->r == 0)
+		s->r = mr_write_file(s->path, s->text, strlen(s->text), 0600);
 }
 
 /* A disk that stays full is told once. */
@@ -113,9 +126,11 @@ static int on_save(sd_event_source *source _unused_, uint64_t usec _unused_, voi
 
 void mr_learn_places_arm(struct mr_learn *l)
 {
+	uint64_t in = l->sessions_bytes > MANY ? LATE_US : SAVE_US;
+
 	if (!l->save && !l->saving && !l->m->stopping)
-		sd_event_add_time_relative(l->m->event, &l->save, CLOCK_BOOTTIME, SAVE_US,
-					   SAVE_US / 4, on_save, l);
+		sd_event_add_time_relative(l->m->event, &l->save, CLOCK_BOOTTIME, in, SAVE_US / 4,
+					   on_save, l);
 }
 
 void mr_learn_places_save(struct mr_learn *l)

@@ -34,11 +34,22 @@ void mr_state_put_aside(const char *dir, const char *name)
 		(void)rename(path, aside);
 }
 
+void mr_state_boot_id(char out[static MR_BOOT_ID])
+{
+	_free_ char *text = NULL;
+	size_t len;
+
+	memset(out, 0, MR_BOOT_ID);
+	if (mr_read_file("/proc/sys/kernel/random/boot_id", 4096, &text, &len) == 0)
+		snprintf(out, MR_BOOT_ID, "%.36s", text);
+}
+
 /* What a killed daemon was writing: mr_write_file()'s names, a dot and six characters behind ours.
  */
 static void remove_unfinished(const char *dir)
 {
-	static const char *const ours[] = { "current.json", "entries", "ids.json" };
+	static const char *const ours[] = { "current.json", "entries", "ids.json", "sessions",
+					    "sources.json" };
 	DIR *d = opendir(dir);
 	const struct dirent *de;
 

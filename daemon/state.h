@@ -7,6 +7,8 @@
  *                         unconfirmed one
  *   policies/N.json       a policy as it was applied: every file it read, in order, by content
  *   blobs/HASH-LENGTH     the contents, each once
+ *   sources.json          how far each log was read
+ *   sessions              who is logged in
  *   entries               permits and bans, with wall-clock ends
  *
  * Written so that a crash at any moment leaves the old or the new: contents first, then the policy
@@ -35,6 +37,9 @@ struct mr_current {
 /* The directory and its parts; made if missing. */
 int mr_state_prepare(const char *dir, struct mr_error *e);
 char *mr_state_path(const char *dir, const char *name); /* malloc'ed, or NULL */
+/* Which boot of the machine this is: text, and zeros behind it. */
+#define MR_BOOT_ID 40 /* bytes */
+void mr_state_boot_id(char out[static MR_BOOT_ID]);
 /* A file that cannot be used: NAME becomes NAME.damaged, so that the next save does not end what a
  * person, or a newer version, might still read. */
 void mr_state_put_aside(const char *dir, const char *name);

@@ -261,6 +261,16 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 	return make ? make_one(t, key, ticks(now)) : NULL;
 }
 
+void mr_learn_table_secret(const struct mr_learn_table *t, uint64_t out[2])
+{
+	memcpy(out, t->secret, sizeof(t->secret));
+}
+
+void mr_learn_table_rekey(struct mr_learn_table *t, const uint64_t secret[2])
+{
+	memcpy(t->secret, secret, sizeof(t->secret));
+}
+
 size_t mr_learn_table_count(const struct mr_learn_table *t)
 {
 	return t->count;

@@ -48,6 +48,9 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 /* The record is needed until then at least. */
 void mr_learn_table_keep(struct mr_learn_item *r, uint64_t until);
 void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r);
+/* What its hashes are keyed by; a table that is empty can be given that of another. */
+void mr_learn_table_secret(const struct mr_learn_table *t, uint64_t out[2]);
+void mr_learn_table_rekey(struct mr_learn_table *t, const uint64_t secret[2]);
 size_t mr_learn_table_count(const struct mr_learn_table *t);
 /* Pushed out of the full table before their time. */
 uint64_t mr_learn_table_forgotten(const struct mr_learn_table *t);

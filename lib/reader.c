@@ -361,6 +361,16 @@ const struct mr_reader_stats *mr_reader_stats(const struct mr_reader *r)
 	return &r->stats;
 }
 
+int mr_reader_save(const struct mr_reader *r, FILE *f)
+{
+	return mr_join_save(r->join, f);
+}
+
+int mr_reader_restore(struct mr_reader *r, struct mr_str saved)
+{
+	return mr_join_restore(r->join, saved);
+}
+
 int mr_reader_frame(struct mr_reader *r, const char *p, size_t n, struct mr_line *out)
 {
 	return mr_line_parse(p, n, &r->clock, out);

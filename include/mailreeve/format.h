@@ -16,6 +16,8 @@
 
 #include <mailreeve/event.h>
 
+#include <stdio.h>
+
 /* The frame of one line.  Borrowed from the buffer that holds it. */
 struct mr_line {
 	struct mr_str program; /* "dovecot", "postfix/submission/smtpd"; n = 0: the line has none */
@@ -108,6 +110,10 @@ struct mr_joined {
 int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v);
 bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out);
 void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key);
+/* All that is remembered, for another process of the same machine.  -EBADMSG: not what was saved;
+ * what came before the fault is remembered. */
+int mr_join_save(const struct mr_join *j, FILE *f);
+int mr_join_restore(struct mr_join *j, struct mr_str saved);
 /* The same with a process id as the key; pid 0 (none), or no joiner, is never found. */
 void mr_join_put_pid(struct mr_join *j, const char *scope, uint32_t pid, const struct mr_joined *v);
 bool mr_join_get_pid(struct mr_join *j, const char *scope, uint32_t pid, struct mr_joined *out);

@@ -13,6 +13,8 @@
 #include <mailreeve/event.h>
 #include <mailreeve/host.h>
 
+#include <stdio.h>
+
 struct mr_learner;
 
 enum mr_learn_action { MR_LEARN_NONE, MR_LEARN_COUNT, MR_LEARN_PERMIT, MR_LEARN_BAN };
@@ -73,6 +75,10 @@ int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at,
  * again as long as it returns 1: it looks at `max` sessions at most, and goes on where it was.
  * *extended counts those of this call. */
 int mr_learner_tick(struct mr_learner *l, uint64_t now, size_t max, size_t *extended);
+/* Sessions that stand, and which formats log their end, for another process of the same machine.
+ * `sessions` false: of another boot; no session outlives that. */
+int mr_learner_save(const struct mr_learner *l, FILE *f);
+int mr_learner_restore(struct mr_learner *l, struct mr_str saved, bool sessions);
 void mr_learner_stats(const struct mr_learner *l, struct mr_learn_stats *out);
 
 #endif

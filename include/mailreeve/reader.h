@@ -52,6 +52,10 @@ struct mr_reader_stats {
 };
 const struct mr_reader_stats *mr_reader_stats(const struct mr_reader *r);
 
+/* The sessions of which only a first line has come: another process goes on with them. */
+int mr_reader_save(const struct mr_reader *r, FILE *f);
+int mr_reader_restore(struct mr_reader *r, struct mr_str saved);
+
 /* For `learn --explain`: what each format that knows the line's program says to it, those that the
  * reader does not ask too. */
 struct mr_reader_opinion {

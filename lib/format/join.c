@@ -12,8 +12,6 @@
  */
 #include <mailreeve/format.h>
 
-#include <stdio.h>
-
 #define MR_JOIN_WAYS 4 /* slots that one key may take; eviction looks at no more */
 #define SCOPE_BYTES  12
 
@@ -168,6 +166,84 @@ void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key)
 
 	if (p.n < MR_JOIN_WAYS)
 		p.set->age[p.n] = 0;
+}
+
+struct saved {
+	struct mr_addr addr;
+	uint64_t time_us;
+	uint16_t user_len;
+	uint8_t family, key_len, scope_len;
+	uint8_t unused[3];
+}; /* and scope, key, user */
+
+static void save_slot(const struct slot *s, FILE *f)
+{
+	struct saved v = { .addr = s->addr,
+			   .time_us = s->time_us,
+			   .user_len = s->user_len,
+			   .family = s->family,
+			   .key_len = s->key_len,
+			   .scope_len = (uint8_t)strlen(s->scope) };
+
+	fwrite(&v, sizeof(v), 1, f);
+	fwrite(s->scope, 1, v.scope_len, f);
+	fwrite(s->key, 1, v.key_len, f);
+	fwrite(s->user, 1, v.user_len, f);
+}
+
+/* Those of a set in the order in which they came: so the oldest goes first again. */
+int mr_join_save(const struct mr_join *j, FILE *f)
+{
+	for (size_t i = 0; i < j->sets; i++) {
+		const struct set *set = &j->set[i];
+		uint64_t done = 0;
+
+		for (size_t n = 0; n < MR_JOIN_WAYS; n++) {
+			size_t next = MR_JOIN_WAYS;
+
+			for (size_t k = 0; k < MR_JOIN_WAYS; k++)
+				if (set->age[k] > done &&
+				    (next == MR_JOIN_WAYS || set->age[k] < set->age[next]))
+					next = k;
+			if (next == MR_JOIN_WAYS)
+				break;
+			done = set->age[next];
+			save_slot(&j->slot[i * MR_JOIN_WAYS + next], f);
+		}
+	}
+	return ferror(f) ? -EIO : 0;
+}
+
+int mr_join_restore(struct mr_join *j, struct mr_str s)
+{
+	char scope[SCOPE_BYTES];
+	struct mr_joined v;
+	struct mr_str key;
+	struct saved h;
+
+	while (s.n) {
+		if (s.n < sizeof(h))
+			return -EBADMSG;
+		memcpy(&h, s.p, sizeof(h));
+		s.p += sizeof(h);
+		s.n -= sizeof(h);
+		if (s.n < (size_t)h.scope_len + h.key_len + h.user_len ||
+		    h.scope_len >= SCOPE_BYTES || h.user_len > MR_JOIN_USER ||
+		    h.family > MR_FAMILY_SIEVE)
+			return -EBADMSG;
+		memcpy(scope, s.p, h.scope_len);
+		scope[h.scope_len] = '\0';
+		key = (struct mr_str){ s.p + h.scope_len, h.key_len };
+		v = (struct mr_joined){ .addr = h.addr,
+					.family = h.family,
+					.user = { key.p + key.n, h.user_len },
+					.time_us = h.time_us };
+		if (mr_join_put(j, scope, key, &v) < 0)
+			return -EBADMSG;
+		s.n -= (size_t)(v.user.p + v.user.n - s.p);
+		s.p = v.user.p + v.user.n;
+	}
+	return 0;
 }
 
 #define PID_TEXT 12 /* bytes: ten digits and a NUL */

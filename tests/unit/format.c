@@ -216,12 +216,50 @@ static void test_table(void **state)
 	assert_null(mr_format_find("nosuch"));
 }
 
+#define D B "dovecot: "
+/* A reader that goes on where another was: a session's end names no address. */
+static void test_restart(void **state)
+{
+	struct mr_reader *r = reader(true), *next = reader(true);
+	char line[256], want[64], buf[512], *data = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&data, &n);
+
+	(void)state;
+	/* as many as there is room for, of which the first go */
+	for (int i = 0; i < 200; i++) {
+		snprintf(line, sizeof(line),
+			 D "imap-login: Login: user=<u%d>, method=PLAIN, rip=192.0.2.%d, "
+			   "lip=192.0.2.1, mpid=1, TLS, session=<s%d>",
+			 i, i, i);
+		say(r, line, buf, sizeof(buf));
+	}
+	assert_non_null(f);
+	assert_int_equal(mr_reader_save(r, f), 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(mr_reader_restore(next, (struct mr_str){ data, n - 1 }), -EBADMSG);
+	mr_reader_free(next);
+	next = reader(true);
+	assert_int_equal(mr_reader_restore(next, (struct mr_str){ data, n }), 0);
+	for (int i = 0; i < 200; i++) {
+		snprintf(line, sizeof(line), D "imap(u%d)<1><s%d>: Disconnected: Logged out", i, i);
+		snprintf(want, sizeof(want), "%s", say(r, line, buf, sizeof(buf)));
+		assert_string_equal(say(next, line, buf, sizeof(buf)), want);
+		if (i == 199)
+			assert_string_equal(want, "logout 192.0.2.199 u199");
+	}
+	mr_reader_free(r);
+	mr_reader_free(next);
+	free(data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_joins),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,69 @@ static void test_first_logout(void **state)
 	assert_int_equal(permit_ends(f, HOME), f->now + 1800 * S);
 }
 
+/* The daemon ends and starts again: the book stays, the learner is another. */
+static void restart(struct fixture *f, bool same_boot)
+{
+	const struct mr_learn_setup setup = { f->policy, f->host, mr_learn_permits(f->policy, NULL),
+					      mr_learn_bans(f->policy, NULL) };
+	char *data = NULL;
+	size_t n = 0;
+	FILE *m = open_memstream(&data, &n);
+
+	assert_non_null(m);
+	assert_int_equal(mr_learner_save(f->learner, m), 0);
+	assert_int_equal(fclose(m), 0);
+	mr_learner_free(f->learner);
+	assert_int_equal(mr_learner_new(f->book, NULL, NULL, &f->learner), 0);
+	for (size_t cut = 0; cut < n; cut++)
+		assert_int_equal(
+			mr_learner_restore(f->learner, (struct mr_str){ data, cut }, same_boot),
+			-EBADMSG);
+	assert_int_equal(mr_learner_restore(f->learner, (struct mr_str){ data, n }, same_boot), 0);
+	free(data);
+	mr_learner_setup(f->learner, &setup);
+}
+
+static void test_restart(void **state)
+{
+	struct fixture *f = fixture(state, "");
+	struct mr_learn_stats s;
+	uint64_t t = f->now;
+
+	login(f, HOME, "anna", "aaaaaaaa", t);
+	login(f, "192.0.2.11", "bea", NULL, t);
+	login(f, "192.0.2.11", "bea", NULL, t);
+	login(f, "192.0.2.12", "cora", "cccccccc", t);
+	logout(f, "192.0.2.12", "cora", "cccccccc", t);
+	pass(f, t + 1000 * S);
+	restart(f, true);
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.sessions, 2);
+	/* sessions that stand keep their permits, and their ends are known */
+	pass(f, t + 7200 * S);
+	assert_true(permit_ends(f, HOME) > f->now);
+	assert_true(permit_ends(f, "192.0.2.11") > f->now);
+	assert_int_equal(permit_ends(f, "192.0.2.12"), 0);
+	logout(f, HOME, "anna", "aaaaaaaa", f->now);
+	logout(f, "192.0.2.11", "bea", NULL, f->now);
+	restart(f, true);
+	pass(f, f->now + 1801 * S);
+	assert_int_equal(permit_ends(f, HOME), 0);
+	assert_true(permit_ends(f, "192.0.2.11") > f->now);
+	logout(f, "192.0.2.11", "bea", NULL, f->now);
+	pass(f, f->now + 1801 * S);
+	assert_int_equal(permit_ends(f, "192.0.2.11"), 0);
+	/* of another boot: no session stands, but new ones count from their first moment */
+	login(f, HOME, "anna", "dddddddd", f->now);
+	restart(f, false);
+	mr_learner_stats(f->learner, &s);
+	assert_int_equal(s.sessions, 0);
+	login(f, "192.0.2.12", "cora", "eeeeeeee", f->now);
+	pass(f, f->now + 7200 * S);
+	assert_int_equal(permit_ends(f, HOME), 0);
+	assert_true(permit_ends(f, "192.0.2.12") > f->now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +421,7 @@ int main(void)
 		T(test_hand_given_stays),
 		T(test_forgets),
 		T(test_first_logout),
+		T(test_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
