@@ -68,6 +68,7 @@ void mr_flip_roles(struct mr_job *j)
 		m->active = j->live;
 		break;
 	case MR_JOB_APPLY:
+		m->rolled_back = false;
 		m->active = j->live;
 		if (m->trial || !j->changed) {
 			mr_live_free(old); /* never confirmed, or the same: no step of undo */
@@ -84,6 +85,7 @@ void mr_flip_roles(struct mr_job *j)
 		break;
 	case MR_JOB_UNDO:
 	case MR_JOB_ROLLBACK:
+		m->rolled_back = j->kind == MR_JOB_ROLLBACK;
 		m->active = j->live;
 		m->previous = old;
 		if (m->trial) {

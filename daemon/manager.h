@@ -102,6 +102,7 @@ struct mr_manager {
 	int fatal; /* start: the kernel will not have us */
 	char *state_error; /* the policy in force could not be kept; NULL: it is */
 	char *config_error; /* the file as it is now will not load; NULL: it does */
+	bool rolled_back; /* what was applied last was not confirmed; the policy before it holds */
 	char *start_reason; /* why something else than the file is in force; NULL: it is the file */
 	json_t *adopted; /* generation.json of an earlier run that still filters; or NULL */
 

@@ -107,6 +107,10 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		     m->start_reason);
 	else if (m->config_error)
 		warn(list, "the file as it is now will not load: %s", m->config_error);
+	if (m->rolled_back)
+		warn(list,
+		     "the policy applied last was not confirmed in time and was taken back: the "
+		     "one before it is in force; to try again: mailreeve apply --confirm 60s");
 	if (m->state_error)
 		warn(list,
 		     "a restart may not know of the policy in force, for it could not be kept "

@@ -6,6 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 
 network
+# warns TEXT: one of the warnings of status has it
+warns() { field '.warnings[]' status | grep -qF "$1"; }
 good() {
 	config <<-'C'
 		interface s0;
@@ -68,8 +70,10 @@ ok "nothing to confirm" not ctl confirm
 ok "the same, to be confirmed within 2 s" ctl apply --confirm 2s
 is "in effect" open "$(tries $DENIED 25)"
 ok "not confirmed: it goes back by itself" within 6 silent $DENIED 25
+ok "status tells of it" warns "was not confirmed in time"
 ok "again, confirmed" ctl apply --confirm 2s
 ok "confirm" ctl confirm
+ok "nothing more is told" not warns "was not confirmed in time"
 sleep 2.5
 is "stays" open "$(tries $DENIED 25)"
 ok "undo" ctl undo
