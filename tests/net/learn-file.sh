@@ -23,7 +23,8 @@ has_permit() { ctl permit list --json | jq -e "select(.address == \"$1\")"; }
 
 network
 mkdir "$EXIM"
-: >"$EXIM/mainlog" >"$EXIM/rejectlog"
+: >"$EXIM/mainlog"
+: >"$EXIM/rejectlog"
 log_login $OTHER
 config <<-C
 	interface s0;
