@@ -9,30 +9,6 @@
  */
 #include "image_private.h"
 
-const struct mr_set *mr_image_source_set(const struct build *b, const struct mr_source *s)
-{
-	const struct mr_host *h = b->host;
-
-	switch (s->kind) {
-	case MR_SOURCE_SET:
-		return &b->policy->sets[s->set].set;
-	case MR_SOURCE_LOCAL:
-		return h ? &h->local : NULL;
-	case MR_SOURCE_LOCAL_PUBLIC:
-		return h ? &h->local_public : NULL;
-	case MR_SOURCE_GATEWAYS:
-		return h ? &h->gateways : NULL;
-	case MR_SOURCE_LOOPBACK:
-		return h ? &h->loopback : NULL;
-	case MR_SOURCE_ANY:
-	case MR_SOURCE_PERMITTED:
-	case MR_SOURCE_BANNED:
-	case MR_SOURCE_NAME:
-		break;
-	}
-	return NULL;
-}
-
 /* Does the rule's source hold every address, given this answer? */
 static bool holds_all(const struct mr_rule *r, unsigned int answer)
 {
@@ -52,7 +28,7 @@ static bool holds_all(const struct mr_rule *r, unsigned int answer)
 static int source_number(struct build *b, const struct mr_source *s, uint32_t *number)
 {
 	uint32_t *at = s->kind == MR_SOURCE_SET ? &b->set_source[s->set] : &b->host_source[s->kind];
-	const struct mr_set *set = mr_image_source_set(b, s);
+	const struct mr_set *set = mr_policy_source_set(b->policy, b->host, s);
 
 	if (*at == 0) {
 		if ((set->n4 || set->n6) && !set->sealed)
@@ -164,7 +140,7 @@ static int walk_uses(struct build *b, bool note)
 			uint32_t number = 0;
 			int r;
 
-			if (!mr_image_source_set(b, &l->rules[i].source))
+			if (!mr_policy_source_set(b->policy, b->host, &l->rules[i].source))
 				continue;
 			r = source_number(b, &l->rules[i].source, &number);
 			if (r < 0)

@@ -90,7 +90,6 @@ struct build {
 /* image_list.c */
 int mr_image_lists(struct build *b);
 /* The set behind an address source; NULL if the kind has none, or nothing is known of the host. */
-const struct mr_set *mr_image_source_set(const struct build *b, const struct mr_source *s);
 
 /* image_row.c */
 int mr_image_root(struct build *b, uint32_t *vector); /* of an address in no source */

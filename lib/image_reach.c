@@ -129,7 +129,7 @@ static void reach_live(struct build *b)
 
 static bool is_empty(const struct build *b, const struct mr_source *s)
 {
-	const struct mr_set *set = mr_image_source_set(b, s);
+	const struct mr_set *set = mr_policy_source_set(b->policy, b->host, s);
 
 	switch (s->kind) {
 	case MR_SOURCE_ANY:

@@ -38,30 +38,6 @@ static bool excepted(const struct mr_learner *l, const struct mr_addr *a)
 	return false;
 }
 
-static const struct mr_set *prefixes_of(const struct mr_learner *l, const struct mr_source *s)
-{
-	const struct mr_host *h = l->setup.host;
-
-	switch (s->kind) {
-	case MR_SOURCE_SET:
-		return &l->setup.policy->sets[s->set].set;
-	case MR_SOURCE_LOCAL:
-		return &h->local;
-	case MR_SOURCE_LOCAL_PUBLIC:
-		return &h->local_public;
-	case MR_SOURCE_GATEWAYS:
-		return &h->gateways;
-	case MR_SOURCE_LOOPBACK:
-		return &h->loopback;
-	case MR_SOURCE_ANY:
-	case MR_SOURCE_PERMITTED:
-	case MR_SOURCE_BANNED:
-	case MR_SOURCE_NAME:
-		break;
-	}
-	return NULL;
-}
-
 /* A ban on the whole prefix would hit a neighbour that is never banned: one of our proxies, the
  * host itself, who is excepted. */
 static bool spared_neighbour(const struct mr_learner *l, const struct mr_addr *a)
@@ -77,7 +53,7 @@ static bool spared_neighbour(const struct mr_learner *l, const struct mr_addr *a
 	    (p->proxies && mr_set_meets(&p->sets[p->proxies - 1].set, &cut)))
 		return true;
 	for (size_t i = 0; i < p->ban.n_except; i++) {
-		s = prefixes_of(l, &p->ban.except[i]);
+		s = mr_policy_source_set(p, l->setup.host, &p->ban.except[i]);
 		if (s && mr_set_meets(s, &cut))
 			return true;
 	}

@@ -5,6 +5,7 @@
  * Reads only; a policy is made by lib/config and changed by nobody.  Called by everybody.  Cannot
  * fail: what is not there is NULL or false.
  */
+#include <mailreeve/host.h>
 #include <mailreeve/policy.h>
 
 #include "arena.h"
@@ -101,4 +102,27 @@ bool mr_policy_uses(const struct mr_policy *p, enum mr_source_kind kind)
 		global |= !s->noglobal;
 	}
 	return global && uses(p->global, p->n_global, kind);
+}
+
+const struct mr_set *mr_policy_source_set(const struct mr_policy *p, const struct mr_host *h,
+					  const struct mr_source *s)
+{
+	switch (s->kind) {
+	case MR_SOURCE_SET:
+		return &p->sets[s->set].set;
+	case MR_SOURCE_LOCAL:
+		return h ? &h->local : NULL;
+	case MR_SOURCE_LOCAL_PUBLIC:
+		return h ? &h->local_public : NULL;
+	case MR_SOURCE_GATEWAYS:
+		return h ? &h->gateways : NULL;
+	case MR_SOURCE_LOOPBACK:
+		return h ? &h->loopback : NULL;
+	case MR_SOURCE_ANY:
+	case MR_SOURCE_PERMITTED:
+	case MR_SOURCE_BANNED:
+	case MR_SOURCE_NAME:
+		break;
+	}
+	return NULL;
 }

@@ -263,6 +263,12 @@ const struct mr_service *mr_policy_port(const struct mr_policy *p, uint16_t port
 bool mr_policy_uses(const struct mr_policy *p,
 		    enum mr_source_kind kind); /* in any rule that is live */
 
+struct mr_host;
+/* The prefixes of a source; NULL where it is none of prefixes, or of the host and there is no h.
+ * For the compiler and the learner: the reference matcher (match.h) reads for itself. */
+const struct mr_set *mr_policy_source_set(const struct mr_policy *p, const struct mr_host *h,
+					  const struct mr_source *s);
+
 /* The built-in services: name, family, ports. */
 struct mr_builtin_service {
 	const char *name;

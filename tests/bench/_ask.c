@@ -554,8 +554,7 @@ int bench_ask(struct bench *b)
 	cpu_set_t pinned;
 	int r;
 
-	if (sched_getaffinity(0, sizeof(pinned), &pinned) < 0 ||
-	    sched_setaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
+	if (bench_unpin(b, &pinned) < 0)
 		return -errno;
 	printf("\nQuestions of mail servers: %d prefixes, %d accounts in the file, %d in SQLite\n",
 	       PREFIXES, ACCOUNTS, STORE);

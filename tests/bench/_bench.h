@@ -10,6 +10,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <errno.h>
 #include <jansson.h>
 #include <mailreeve/util.h>
 #include <sched.h>
@@ -73,6 +74,15 @@ struct bench {
 	json_t *json; /* the whole report */
 	json_t *bars; /* array within it */
 };
+
+/* The programs timed may use the whole machine; *pinned is for sched_setaffinity() after them. */
+static inline int bench_unpin(struct bench *b, cpu_set_t *pinned)
+{
+	if (sched_getaffinity(0, sizeof(*pinned), pinned) < 0 ||
+	    sched_setaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
+		return -errno;
+	return 0;
+}
 
 /* --- namespaces and programs ------------------------------------------------------------------ */
 

@@ -231,8 +231,7 @@ int bench_latency(struct bench *b)
 	cpu_set_t pinned;
 	int r;
 
-	if (sched_getaffinity(0, sizeof(pinned), &pinned) < 0 ||
-	    sched_setaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
+	if (bench_unpin(b, &pinned) < 0)
 		return -errno;
 	printf("\nFrom a log line to a packet, while %d lines a second arrive\n", RATE);
 	r = start(&l, &e);

@@ -214,8 +214,7 @@ int bench_learn(struct bench *b)
 	int r;
 
 	/* the programs timed here may use the whole machine */
-	if (sched_getaffinity(0, sizeof(pinned), &pinned) < 0 ||
-	    sched_setaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
+	if (bench_unpin(b, &pinned) < 0)
 		return -errno;
 
 	printf("\nA mail log of %d lines\n", LINES);

@@ -374,8 +374,7 @@ int bench_stall(struct bench *b)
 	cpu_set_t pinned;
 	int r;
 
-	if (sched_getaffinity(0, sizeof(pinned), &pinned) < 0 ||
-	    sched_setaffinity(0, sizeof(b->cpus), &b->cpus) < 0)
+	if (bench_unpin(b, &pinned) < 0)
 		return -errno;
 	s.n = b->quick ? ENTRIES_QUICK : ENTRIES;
 	printf("\n%u permits come, change and go at once; the longest that anybody waited\n", s.n);
