@@ -178,23 +178,24 @@ void mr_learn_table_keep(struct mr_learn_item *r, uint64_t until)
 		r->keep = t;
 }
 
-static void sweep(struct mr_learn_table *t, uint32_t now)
-{
-	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
-		struct mr_learn_item *r = &t->item[t->broom];
-
-		if (r->used && r->keep < now)
-			mr_learn_table_drop(t, r);
-		t->broom = t->broom + 1 >= t->high ? 0 : t->broom + 1;
-	}
-}
-
+/* An event holds on to it, perhaps: it was asked for a moment ago. */
 static bool in_use(const struct mr_learn_table *t, const struct mr_learn_item *r)
 {
 	for (size_t i = 0; i < RECENT; i++)
 		if (t->recent[i] == (uint32_t)(r - t->item) + 1)
 			return true;
 	return false;
+}
+
+static void sweep(struct mr_learn_table *t, uint32_t now)
+{
+	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
+		struct mr_learn_item *r = &t->item[t->broom];
+
+		if (r->used && r->keep < now && !in_use(t, r))
+			mr_learn_table_drop(t, r);
+		t->broom = t->broom + 1 >= t->high ? 0 : t->broom + 1;
+	}
 }
 
 /* A storm of strangers leaves every record touched: the hand does not walk them all for one. */

@@ -42,7 +42,8 @@ uint64_t mr_learn_table_hash(const struct mr_learn_table *t, const void *p, size
 void mr_learn_table_key(const struct mr_learn_table *t, uint32_t kind, const void *p, size_t n,
 			uint64_t key[2]);
 /* Finds, or makes if `make`; NULL: not there, and if `make` never.  Touches it.  To make one takes
- * away some that nobody needs at `now`, but none that was made or kept within the last seconds. */
+ * away some that nobody needs at `now`, but none that was made or kept within the last seconds, and
+ * none of the few asked for last. */
 struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2], bool make,
 					 uint64_t now);
 /* The record is needed until then at least. */

@@ -231,6 +231,24 @@ static void test_caps(void **state)
 	assert_int_equal(login(f, "203.0.113.5", "dora", NULL, f->now), MR_LEARN_PERMIT);
 }
 
+/* Lists that ran out stand until somebody needs the room: not while one of them is written to. */
+static void test_caps_of_old_lists(void **state)
+{
+	struct fixture *f = fixture(state, "permit { per-prefix 2; users-per-address 2; }\n");
+
+	login(f, "203.0.113.1", "anna", NULL, f->now);
+	f->now += 1810 * S;
+	/* the network's list is old, the user's is made */
+	assert_int_equal(login(f, "203.0.113.2", "bea", NULL, f->now), MR_LEARN_PERMIT);
+	assert_int_equal(login(f, "203.0.113.3", "cora", NULL, f->now), MR_LEARN_PERMIT);
+	assert_int_equal(login(f, "203.0.113.4", "dora", NULL, f->now), MR_LEARN_NONE);
+	/* the user's is old, the address's is made */
+	f->now += 1810 * S;
+	assert_int_equal(login(f, "203.0.113.5", "bea", NULL, f->now), MR_LEARN_PERMIT);
+	assert_int_equal(login(f, "203.0.113.5", "emma", NULL, f->now), MR_LEARN_PERMIT);
+	assert_int_equal(login(f, "203.0.113.5", "fay", NULL, f->now), MR_LEARN_NONE);
+}
+
 /* What sessions keep counts for the caps as long as it is kept. */
 static void test_caps_of_kept_permits(void **state)
 {
@@ -415,6 +433,7 @@ int main(void)
 		T(test_sessions_without_ids),
 		T(test_max_age),
 		T(test_caps),
+		T(test_caps_of_old_lists),
 		T(test_caps_of_kept_permits),
 		T(test_caps_by_prefix),
 		T(test_full_map),
