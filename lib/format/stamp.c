@@ -16,7 +16,7 @@
 #define TAI_AHEAD_S 10 /* seconds; multilog adds no later leap second without a table */
 #define ISO_BYTES   19 /* "2026-11-21T20:43:50" */
 #define FUTURE_SLACK_DAYS \
-	2 /* a stamp without a year this far ahead of now belongs to last year \
+	2 /* a stamp without a year further ahead of now belongs to last year \
 	   */
 
 static bool is_digit(char c)
@@ -132,11 +132,23 @@ static void zone(struct mr_str *s, long *gmtoff)
 	*s = t;
 }
 
+/* The latest such day that is not in the future.  Another host's clock may be ahead, and ours moves
+ * on while lines are read: on New Year's Eve the next year is asked too. */
+static int64_t latest_date(const struct mr_clock *c, int month, int day)
+{
+	int64_t now_days = (int64_t)((c->now_us / US_PER_S + (uint64_t)c->gmtoff) / DAY_S);
+	int64_t year = year_of(now_days) + 1, days;
+
+	do
+		days = days_from_civil(year--, month, day);
+	while (days > now_days + FUTURE_SLACK_DAYS);
+	return days;
+}
+
 /* "Nov 21 20:43:50" or "Nov  1 …"; no year, local zone. */
 static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 {
 	int month, day, sec;
-	int64_t now_days, days;
 
 	if (s->n < MR_STAMP_BSD || s->p[3] != ' ' || s->p[6] != ' ')
 		return false;
@@ -149,11 +161,7 @@ static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 	sec = clock_time(s->p + 7);
 	if (!month || day < 1 || day > 31 || sec < 0)
 		return false;
-	now_days = (int64_t)((c->now_us / US_PER_S + (uint64_t)c->gmtoff) / DAY_S);
-	days = days_from_civil(year_of(now_days), month, day);
-	if (days > now_days + FUTURE_SLACK_DAYS)
-		days = days_from_civil(year_of(now_days) - 1, month, day);
-	*out = stamp(days, sec, 0, c->gmtoff);
+	*out = stamp(latest_date(c, month, day), sec, 0, c->gmtoff);
 	memcpy(c->last, s->p, MR_STAMP_BSD);
 	c->last_us = *out;
 cut:
@@ -244,7 +252,7 @@ bool mr_stamp_iso(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 
 	if (s->n < ISO_BYTES)
 		return false;
-	if (memcmp(s->p, c->last_iso, ISO_BYTES) == 0)
+	if (*c->last_iso && memcmp(s->p, c->last_iso, ISO_BYTES) == 0)
 		goto cut; /* all but fraction and zone repeats */
 	y = digits(s->p, 4);
 	m = digits(s->p + 5, 2);

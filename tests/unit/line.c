@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -88,6 +89,34 @@ static void test_stamps(void **state)
 	       AT(20, 43, 50));
 	expect("Nov 21 20:43:50 mx sogod [123]: x", "sogod", 123, "x", AT(20, 43, 50));
 	expect("just words\r\n", "", 0, "just words", 0);
+}
+
+/* A clock that is ahead, or midnight while lines are read. */
+static void test_new_year(void **state)
+{
+	static const struct {
+		uint64_t now_s;
+		const char *stamp;
+		uint64_t s;
+	} at[] = {
+		{ 1798761599, "Jan  1 00:00:03", 1798761603 }, /* a second before 2027 */
+		{ 1798761599, "Dec 31 23:59:58", 1798761598 },
+		{ 1798761599, "Jan  4 00:00:03", 1767484803 },
+		{ 1798761601, "Dec 31 23:59:58", 1798761598 }, /* a second into 2027 */
+		{ 1798761601, "Jan  1 00:00:03", 1798761603 },
+		{ 1798761601, "Jan  4 00:00:03", 1767484803 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(at); i++) {
+		struct mr_clock c = { .now_us = at[i].now_s * 1000000 };
+		struct mr_line l;
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s mail a: b", at[i].stamp);
+		assert_int_equal(mr_line_parse(text, strlen(text), &c, &l), 0);
+		assert_int_equal(l.time_us, at[i].s * 1000000);
+	}
 }
 
 static void test_no_line(void **state)
@@ -197,20 +226,24 @@ static void test_seen_before(void **state)
 static void test_zeroes(void **state)
 {
 	static const char line[32] = { [15] = ' ', [16] = 'a', ':', ' ', 'b' };
-	struct mr_clock c = { .now_us = NOW_US };
+	static const char iso[32] = { [19] = ' ', [20] = 'a', ':', ' ', 'b' };
+	struct mr_clock c = { .now_us = NOW_US, .gmtoff = -18000 };
 	struct mr_line l;
 
 	(void)state;
 	assert_int_equal(mr_line_parse(line, 20, &c, &l), 0);
 	assert_int_equal(l.body.n, 20);
+	assert_int_equal(mr_line_parse(iso, 24, &c, &l), 0);
+	assert_int_equal(l.body.n, 24);
+	assert_int_equal(l.time_us, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps),	  cmocka_unit_test(test_no_line),
-		cmocka_unit_test(test_cut_lines), cmocka_unit_test(test_seen_before),
-		cmocka_unit_test(test_zeroes),
+		cmocka_unit_test(test_stamps),	    cmocka_unit_test(test_new_year),
+		cmocka_unit_test(test_no_line),	    cmocka_unit_test(test_cut_lines),
+		cmocka_unit_test(test_seen_before), cmocka_unit_test(test_zeroes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
