@@ -11,7 +11,7 @@ struct mr_learn_print {
 	bool json;
 	uint64_t bytes, size; /* progress; size 0: unknown */
 	uint64_t started_ns, shown_ns; /* boot clock */
-	bool on_show; /* a line of progress is on the terminal */
+	_Atomic bool on_show; /* progress is on the terminal: one thread sets it, one clears */
 	struct {
 		const char *format;
 		uint64_t events[4];
