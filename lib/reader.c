@@ -314,7 +314,7 @@ static enum mr_parse settle(const struct mr_line *l, enum mr_parse result, struc
 	if (result != MR_PARSE_EVENT)
 		return result;
 	if (out->kind == MR_EV_LOGIN && is_glued(l))
-		return MR_PARSE_NOTHING;
+		return MR_PARSE_LOST;
 	if (l->repeated && (out->kind == MR_EV_FAILURE || out->kind == MR_EV_ABUSE))
 		out->count = out->count > UINT32_MAX / l->repeated ? UINT32_MAX
 								   : out->count * l->repeated;

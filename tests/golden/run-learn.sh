@@ -161,6 +161,9 @@ says '^  address   198.51.100.1$'
 learn "explain: an own format gives up" 1 --explain -c own.conf 'myd: in anna at home' &&
 	says 'gave up at column 14: expected an address, found "at"'
 learn "explain: nobody knows it" 1 --explain 'cron: x' && says 'no format knows this program'
+learn "explain: two lines in one" 1 --explain "Nov 21 20:44:30 mx dovecot: imap-login: Login: \
+user=<aNov 21 20:44:31 mx dovecot: imap-login: Login: user=<b>, rip=192.0.2.1, lip=192.0.2.2" &&
+	says 'two lines have run together' && says 'counted as lost'
 learn "explain: parts" 0 --explain "$(cat a)" && says '^ +84-95 +address +198.51.100.1$'
 sed 's/rip=/rhost=/' a >c
 learn "explain: a built-in format gives up" 1 --explain "$(cat c)" &&
