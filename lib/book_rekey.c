@@ -12,15 +12,17 @@
 
 #include <string.h>
 
-/* The key an item has under other limits.  A single-address fallback stays one. */
-static struct mr_entry_key rekeyed(const struct mr_entry_table *old, const struct mr_entry_item *i,
-				   uint8_t plen6, struct mr_entry *v)
+/* The key an item has under other limits.  A single-address fallback stays one, and so does the ban
+ * of a single address: who was not looked at when it was made may be its neighbour. */
+static struct mr_entry_key rekeyed(const struct mr_book *b, enum mr_entry_kind kind,
+				   const struct mr_entry_item *i, uint8_t plen6, struct mr_entry *v)
 {
+	const struct mr_entry_table *old = &b->table[kind];
 	struct mr_entry_key k = i->key;
 
 	*v = i->v;
 	if (mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
-	    (i->v.plen == 128 && old->plen6 < 128))
+	    (i->v.plen == 128 && (old->plen6 < 128 || kind == MR_BAN)))
 		return k;
 	v->plen = plen6;
 	return mr_entry_key(&i->made_for, plen6);
@@ -36,10 +38,9 @@ static bool same_key(const struct mr_entry_key *a, const struct mr_entry_key *b)
 static int copy_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i,
 		     bool last_word)
 {
-	const struct mr_entry_table *old = &b->table[kind];
 	struct mr_entry_table *to = &b->rekey.table[kind];
 	struct mr_entry v;
-	struct mr_entry_key k = rekeyed(old, i, to->plen6, &v);
+	struct mr_entry_key k = rekeyed(b, kind, i, to->plen6, &v);
 	struct mr_entry_item *met = mr_entry_table_find(to, &k);
 	bool moves = !same_key(&k, &i->key) || v.plen != i->v.plen;
 	int r = 0;
@@ -81,7 +82,7 @@ void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind,
 
 	if (b->rekey.phase != MR_BOOK_FILL)
 		return;
-	k = rekeyed(&b->table[kind], i, to->plen6, &v);
+	k = rekeyed(b, kind, i, to->plen6, &v);
 	copy = mr_entry_table_find(to, &k);
 	if (!copy)
 		return;

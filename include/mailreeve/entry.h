@@ -64,7 +64,7 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
 /*
  * New limits: entries whose prefix length changed get other keys, in steps of at most `max`, and
- * between steps the book is used as ever.
+ * between steps the book is used as ever.  A ban of a single address stays one.
  *   begin   1: go on; 0: no key changes, the limits are in force; -EBUSY: the last time's keys are
  *           not cleared yet
  *   fill    until it returns 0: the new keys stand beside the old ones

@@ -326,6 +326,26 @@ static void test_rekey(void **state _unused_)
 	mr_book_free(b);
 }
 
+/* A ban of one address does not come to hit its neighbours, who may hold a permit. */
+static void test_rekey_single_ban(void **state _unused_)
+{
+	struct mr_book *b = book(10, 10, 128, 128);
+	struct mr_book_limits wide = { 10, 10, 128, 64 };
+	size_t lost = 9;
+
+	add(b, MR_PERMIT, "2001:db8:0:1::5", 50, 1, NULL);
+	add(b, MR_BAN, "2001:db8:0:1::6", 50, 1, NULL);
+	add(b, MR_BAN, "2001:db8:0:2::", 50, 1, NULL);
+	rekey(b, &wide, true, &lost);
+	assert_int_equal(lost, 0);
+	assert_true(has(b, MR_BAN, "2001:db8:0:1::6", 49));
+	assert_false(has(b, MR_BAN, "2001:db8:0:1::5", 1));
+	assert_true(has(b, MR_BAN, "2001:db8:0:2::", 49));
+	assert_false(has(b, MR_BAN, "2001:db8:0:2::1", 1));
+	same(b);
+	mr_book_free(b);
+}
+
 /* The book is used while its keys change. */
 static void test_rekey_meanwhile(void **state _unused_)
 {
@@ -560,10 +580,15 @@ static void test_random(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_life),   cmocka_unit_test(test_full),
-		cmocka_unit_test(test_width),  cmocka_unit_test(test_rekey),
-		cmocka_unit_test(test_adopt),  cmocka_unit_test(test_random),
-		cmocka_unit_test(test_sweep),  cmocka_unit_test(test_rekey_meanwhile),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_width),
+		cmocka_unit_test(test_rekey),
+		cmocka_unit_test(test_rekey_single_ban),
+		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_rekey_meanwhile),
 		cmocka_unit_test(test_limits),
 	};
 
