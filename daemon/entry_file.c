@@ -195,11 +195,12 @@ static void save_done(void *arg)
 	struct mr_manager *m = s->m;
 
 	m->save = NULL;
-	if (s->r < 0)
+	if (s->r < 0 && s->r != m->entries_error) /* a disk that stays full is told once */
 		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%s: %s; permits and bans would not survive a reboot", s->path,
 			    strerror(-s->r));
-	else
+	m->entries_error = s->r;
+	if (s->r == 0)
 		m->entries_saved = s->changes;
 	if (s->r == 0 && s->ids)
 		m->ids_saved = mr_ids_snapshot_changes(s->ids);

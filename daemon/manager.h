@@ -135,6 +135,7 @@ struct mr_manager {
 	} drop;
 	struct mr_entry_save *save; /* a walk over the book in progress */
 	uint64_t entries_saved; /* mr_book_changes at the last save */
+	int entries_error; /* -errno why the last save failed, or 0 */
 	struct {
 		uint64_t count; /* of entries that found no room, as told last */
 		uint64_t told; /* boot ns of that message; 0: never */

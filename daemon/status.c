@@ -116,6 +116,10 @@ static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)
 		     "a restart may not know of the policy in force, for it could not be kept "
 		     "(%s): mend this, then apply again",
 		     m->state_error);
+	if (m->entries_error)
+		warn(list,
+		     "permits and bans would not survive a reboot, for they could not be kept: %s",
+		     strerror(-m->entries_error));
 	if (!m->active && m->adopted)
 		warn(list, "an earlier run's generation still filters; no policy is loaded here");
 	if (m->detached)

@@ -160,10 +160,14 @@ fresh
 login "$A"
 ok "the disk is full: logins count all the same" within 1 opens "$A" 587
 ok "and status says what is not saved" within 12 warns 'cannot be saved'
+ok "of permits and bans, too" within 12 warns 'permits and bans would not survive'
+sleep 5 # two more tries
+is "the log says it once" 1 "$(grep -c 'permits and bans would not survive' "$LOG")"
 rm "$DIR/small/fill"
 fresh
 login "$A"
 ok "with room again it is saved" within 12 not warns 'cannot be saved'
+ok "and nothing is told of permits and bans" within 12 not warns 'permits and bans would not survive'
 ok "stop" stop_daemon
 umount "$DIR/small"
 STATE=$STATE_WAS
