@@ -29,7 +29,7 @@ static enum mr_parse dovecot0_parse(const struct mr_line *l, struct mr_join *j,
 		return MR_PARSE_NOT_MINE;
 	MR_CUT(&s, "Info: ");
 	if (!MR_CUT(&s, "Login: ") || !mr_cut_to(&s, ' ', &user) || user.n == 0 ||
-	    user.n > MR_CLIENT_TEXT_MAX || *s.p != '[' || !mr_str_host(s, &a))
+	    user.n > MR_CLIENT_TEXT_MAX || s.n == 0 || *s.p != '[' || !mr_str_host(s, &a))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_LOGIN, family, &a, user, "login");
 }
