@@ -3,9 +3,8 @@
  * check.c - `mailreeve check`: reads a configuration as the daemon would, and says what is wrong.
  *
  * Compiles the policy too, so that "can never match" is exact and every limit is met here first,
- * and looks who may read the files of passwords. Changes nothing, needs no daemon and no privilege.
- * Exit status 2: errors, 1: risks with
- * --strict, else 0.
+ * looks who may read the files of passwords, and reads the lists of relay { }.  Changes nothing,
+ * needs no daemon and no privilege.  Exit status 2: errors, 1: risks with --strict, else 0.
  */
 #include "policy.h"
 #include "term.h"
@@ -113,6 +112,7 @@ static enum mr_exit check_run(const struct mr_ctl *ctl)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s: %s", path, strerror(-r));
 	if (r >= 0) {
 		check_secrets(policy, &f);
+		mr_config_check_names(policy, &f);
 		check_compile(policy, host, &f, &limit);
 	}
 	if (ctl->json)

@@ -22,6 +22,7 @@ enum mr_exit {
 enum mr_option_kind {
 	MR_OPTION_FLAG, /* bool */
 	MR_OPTION_TEXT, /* const char * */
+	MR_OPTION_MAIL, /* const char *: an address of a mail; "" and <> are the one of a bounce */
 	MR_OPTION_TIME, /* uint64_t, microseconds, above 0 */
 	MR_OPTION_COUNT, /* uint32_t, above 0 */
 	MR_OPTION_LIST, /* struct mr_texts: may be repeated, and takes commas */

@@ -72,6 +72,17 @@ static bool options_choice(const char *choices, const char *value)
 	return false;
 }
 
+/* As SMTP writes it, <user@host>, or without the brackets. */
+static const char *options_mail(char *value)
+{
+	size_t n = strlen(value);
+
+	if (n < 2 || value[0] != '<' || value[n - 1] != '>')
+		return value;
+	value[n - 1] = '\0';
+	return value + 1;
+}
+
 static enum mr_exit options_list(const struct mr_option *o, char *value, struct mr_texts *list)
 {
 	char *save = NULL;
@@ -95,7 +106,7 @@ static enum mr_exit options_set(const struct mr_option *o, char *base, char *val
 		*(bool *)target = true;
 		return MR_EXIT_DONE;
 	}
-	if (!*value)
+	if (!*value && o->kind != MR_OPTION_MAIL)
 		return mr_ctl_fail(MR_EXIT_USAGE, "--%s: the value is empty", o->name);
 	if (o->argument && !options_choice(o->argument, value))
 		return mr_ctl_fail(MR_EXIT_USAGE, "--%s: '%s' is not one of %s", o->name, value,
@@ -105,6 +116,9 @@ static enum mr_exit options_set(const struct mr_option *o, char *base, char *val
 		break;
 	case MR_OPTION_TEXT:
 		*(const char **)target = value;
+		break;
+	case MR_OPTION_MAIL:
+		*(const char **)target = options_mail(value);
 		break;
 	case MR_OPTION_TIME:
 		if (mr_options_time(value, &n) < 0 || n == 0)

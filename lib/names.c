@@ -100,6 +100,8 @@ static int names_add(struct mr_names *n, const char *p, size_t len)
 	uint32_t *slot;
 	int r = names_resize(n);
 
+	if (len > 1 && p[len - 1] == '.') /* the root's, which nobody is asked with either */
+		len--;
 	if (r < 0)
 		return r;
 	slot = names_slot(n, "", p, len);
@@ -193,6 +195,8 @@ int mr_names_parse(const char *data, size_t len, const char *path, enum mr_names
 
 	if (!n)
 		return -ENOMEM;
+	if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) /* lists come from Windows, too */
+		p += 3;
 	for (unsigned int line = 1; p < end; line++) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p)), *last;
 		const char *fault = NULL;

@@ -81,6 +81,8 @@ void mr_config_check_image(const struct mr_policy *p, const struct mr_image *ima
  */
 void mr_config_check_secrets(const struct mr_policy *p, uid_t user, gid_t group,
 			     struct mr_findings *findings);
+/* Whether the kill, accept and groups files can be read, and hold nothing else. */
+void mr_config_check_names(const struct mr_policy *p, struct mr_findings *findings);
 
 /* The normal form: parses to a policy with the same normal form. */
 int mr_config_print(const struct mr_policy *p, FILE *out);

@@ -146,6 +146,12 @@ static void check_rule(struct mr_parser *p, const struct mr_service *s, const st
 		mr_parse_find(p, MR_RISK, r->place, "leave \"noauth\" out, or: mode addresses;",
 			      "\"noauth\" means nothing: relay { mode none } lets only those relay "
 			      "who log in");
+	if (r->noauth && r->n_users && !(s && s->family != MR_FAMILY_SMTP))
+		mr_parse_find(
+			p, MR_RISK, r->place, "two rules: one with users, and one with noauth",
+			"\"%s\" lets everybody of this source relay who does not log in: users "
+			"limits only those who do",
+			r->text);
 	if (src->kind == MR_SOURCE_LOCAL_PUBLIC && p->host && host_is_public(p->host, net))
 		mr_parse_find(
 			p, MR_RISK, r->place, "write \"local\", or the addresses that are meant",

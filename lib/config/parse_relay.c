@@ -28,12 +28,31 @@ static int relay_mode(struct mr_parser *p, const struct mr_token *keyword, void 
 	return mr_parse_end(p);
 }
 
+/* The lists are exact: what looks like a pattern or an address would match nothing, silently. */
+static int relay_domain(struct mr_parser *p, const struct mr_token *t)
+{
+	const char *c = t->text, *end = t->text + t->len, *at = memrchr(c, '@', t->len);
+	const char *fault = at ? "the domain behind the @ is enough" : NULL;
+
+	if (!fault && t->len && (*c == '.' || memchr(c, '*', t->len)))
+		fault = "names are exact here: name each domain, as example.com";
+	for (; c < end && !fault; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f ||
+		    (*c == '.' && c + 1 < end && c[1] == '.'))
+			fault = "like example.com";
+	if (!fault)
+		return 0;
+	mr_parse_fail(p, t, fault, "a domain was expected, not %s", mr_parse_quote(p, t));
+	return -EINVAL;
+}
+
 static int relay_domains(struct mr_parser *p, const struct mr_token *keyword, void *context)
 {
 	struct mr_relay_options *o = context;
 
 	(void)keyword;
-	return mr_parse_words(p, "local-domains", NULL, &o->local_domains, &o->n_local_domains);
+	return mr_parse_words(p, "local-domains", relay_domain, &o->local_domains,
+			      &o->n_local_domains);
 }
 
 static int relay_to(struct mr_parser *p, const struct mr_token *keyword, void *context)
@@ -41,7 +60,7 @@ static int relay_to(struct mr_parser *p, const struct mr_token *keyword, void *c
 	struct mr_relay_options *o = context;
 
 	(void)keyword;
-	return mr_parse_words(p, "to", NULL, &o->to, &o->n_to);
+	return mr_parse_words(p, "to", relay_domain, &o->to, &o->n_to);
 }
 
 /* kill file "kill.lst"; */

@@ -111,6 +111,16 @@ expect 1 '^192.0.3.1 at smtp port 25: refused' why 192.0.3.1 smtp -c "$work/good
 expect 0 'entry    permit, pretended' why 192.0.3.1 -c "$work/good.conf" --permitted
 
 # --- check
+printf 'service smtp { allow any; }\nrelay { local-domains { a.example }; kill file "%s"; }\naccounts none;\n' \
+	"$work/kill.lst" >"$work/names.conf"
+expect 0 "names.conf:2:1: risk: $work/kill.lst: No such file" check -c "$work/names.conf"
+echo 'bad.example' >"$work/kill.lst"
+expect 1 "names.conf:2:1: risk: $work/kill.lst:1: a sender is written" check --strict -c "$work/names.conf"
+echo '@bad.example' >"$work/kill.lst"
+expect 0 'names.conf: good' check --strict -c "$work/names.conf"
+expect 1 'unacceptable mail address' why 192.0.2.1 smtp --sender '<x@bad.example>' -c "$work/names.conf"
+expect 0 'recipient is local' why 192.0.2.1 smtp --sender '' --recipient '<v@a.example>' -c "$work/names.conf"
+expect 0 'recipient is local' why 192.0.2.1 smtp --sender '<>' --recipient v@a.example -c "$work/names.conf"
 expect 0 'good' check -c "$work/good.conf"
 expect 0 '1 risk' check -c "$work/risk.conf"
 expect 1 'risk: .*can never match' check --strict -c "$work/risk.conf"

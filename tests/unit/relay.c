@@ -441,6 +441,8 @@ static void test_files(void **state)
 		{ MR_NAMES_GROUPS, "a@\x01", "list:1: a blank or control" },
 	};
 	_free_ char *text = NULL;
+	static const char windows[] =
+		"\xef\xbb\xbf@bad.example\r\n@worse.example.\r\n@*widget.com.\r\n";
 	struct mr_names *n = NULL;
 	struct mr_error e;
 	size_t len;
@@ -459,6 +461,14 @@ static void test_files(void **state)
 	assert_int_equal(mr_names_parse("", 0, "list", MR_NAMES_KILL, &n, &e), 0);
 	assert_int_equal(mr_names_count(n), 0);
 	assert_false(mr_names_has(n, "", 0));
+	mr_names_free(n);
+	/* from Windows, and with the dot of the root */
+	assert_int_equal(
+		mr_names_parse(windows, sizeof(windows) - 1, "list", MR_NAMES_KILL, &n, &e), 0);
+	assert_true(mr_names_kills(n, "x@bad.example"));
+	assert_true(mr_names_kills(n, "x@worse.example."));
+	assert_true(mr_names_kills(n, "x@nifty.widget.com"));
+	assert_false(mr_names_kills(n, "x@good.example"));
 	mr_names_free(n);
 
 	f = open_memstream(&text, &len);
