@@ -30,15 +30,20 @@ struct mr_line {
 	struct mr_str body; /* all behind the stamp: for servers' own logs, that have no program */
 	struct mr_str text; /* the whole line */
 };
+#define MR_HOST_WORDS 4 /* of eight bytes: longer names of hosts are not remembered */
 struct mr_clock {
 	uint64_t now_us; /* realtime: gives year and zone to stamps that have none */
 	long gmtoff; /* seconds east of UTC */
 	/* the last stamps, because they repeat; to be zeroed at first */
 	char last[16];
+	int64_t last_days;
 	uint64_t last_us;
 	char last_iso[24];
 	int64_t last_iso_days;
 	int last_iso_second;
+	/* the last host and its blank, and which bits of that are to be compared */
+	uint64_t host[MR_HOST_WORDS], host_mask[MR_HOST_WORDS];
+	size_t host_n; /* 0: none */
 };
 #define MR_LINE_MAX \
 	(64u << 10) /* bytes: what is longer is no line of a mail server, and is skipped */

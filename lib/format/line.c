@@ -30,7 +30,7 @@ static bool cut_token(struct mr_str *s, struct mr_str *token)
 }
 
 /* "[155]" at *p, which moves behind it; false: something else stands there. */
-static bool cut_pid(const char **p, const char *end, uint32_t *pid)
+static bool cut_long_pid(const char **p, const char *end, uint32_t *pid)
 {
 	const char *q = *p + 1;
 	uint64_t v = 0;
@@ -47,26 +47,57 @@ static bool cut_pid(const char **p, const char *end, uint32_t *pid)
 	return true;
 }
 
-/* Where a word ends: the first blank, '[' or ':' from p on; `end` if there is none.  Eight bytes at
- * once: a byte of w ^ pattern is zero where w holds the byte, and below the first such byte the
- * classic test for one (Mycroft 1987) has no false alarm. */
-static const char *word_end(const char *p, const char *end)
+static size_t first_byte(uint64_t hit)
+{
+	return (size_t)__builtin_ctzll(hit) / 8;
+}
+
+/*
+ * The same, eight bytes at once: numbers have three to seven digits, and a loop that ends now here,
+ * now there is guessed wrong for every line.  The digits go to the end of eight, behind zeroes;
+ * pairs of them are added up, then fours, then all.
+ */
+static bool cut_pid(const char **p, const char *end, uint32_t *pid)
 {
 	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-	uint64_t w, hit;
+	uint64_t v, others;
+	size_t n;
 
-	for (; end - p >= 8; p += 8) {
-		uint64_t blank, bracket, colon;
+	if (end - *p < 10)
+		return cut_long_pid(p, end, pid);
+	memcpy(&v, *p + 1, sizeof(v));
+	v = le64toh(v) ^ ones * '0';
+	others = ((v + ones * (0x80 - 10)) | v) & tops;
+	if (!others)
+		return cut_long_pid(p, end, pid);
+	n = first_byte(others);
+	if (n == 0 || (*p)[1 + n] != ']')
+		return false;
+	v <<= 64 - 8 * n;
+	v = v * 10 + (v >> 8);
+	v = (v & 0x00ff00ff00ff00ffu) * 100 + (v >> 16 & 0x00ff00ff00ff00ffu);
+	v = (v & 0x0000ffff0000ffffu) * 10000 + (v >> 32 & 0x0000ffffu);
+	*pid = (uint32_t)v;
+	*p += 2 + n;
+	return true;
+}
 
-		memcpy(&w, p, 8);
-		w = le64toh(w);
-		blank = w ^ ones * ' ';
-		bracket = w ^ ones * '[';
-		colon = w ^ ones * ':';
-		hit = ((blank - ones) & ~blank) | ((bracket - ones) & ~bracket) |
-		      ((colon - ones) & ~colon);
-		if (hit & tops)
-			return p + __builtin_ctzll(hit & tops) / 8;
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/* Where a word ends: the first blank, '[' or ':' from p on; `end` if there is none. */
+static const char *word_end(const char *p, const char *end)
+{
+	for (; end - p >= 16; p += 16) {
+		uint64_t hit[2];
+		bytes16 v;
+
+		memcpy(&v, p, sizeof(v));
+		v = (bytes16)((v == ' ') | (v == '[') | (v == ':'));
+		memcpy(hit, &v, sizeof(hit));
+		if (hit[0])
+			return p + first_byte(le64toh(hit[0]));
+		if (hit[1])
+			return p + 8 + first_byte(le64toh(hit[1]));
 	}
 	while (p < end && *p != ' ' && *p != '[' && *p != ':')
 		p++;
@@ -164,18 +195,49 @@ static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 	*s = t;
 }
 
+static void remember_host(struct mr_clock *c, const char *p, size_t n)
+{
+	if (n > sizeof(c->host))
+		return;
+	memset(c->host, 0, sizeof(c->host));
+	memset(c->host_mask, 0, sizeof(c->host_mask));
+	memcpy(c->host, p, n);
+	memset(c->host_mask, 0xff, n);
+	c->host_n = n;
+}
+
+static bool host_repeats(const struct mr_clock *c, const char *p, const char *end)
+{
+	uint64_t w[MR_HOST_WORDS], differ = 0;
+
+	if (!c->host_n || end - p < (ptrdiff_t)sizeof(w))
+		return false;
+	memcpy(w, p, sizeof(w));
+	for (size_t i = 0; i < MR_HOST_WORDS; i++)
+		differ |= (w[i] ^ c->host[i]) & c->host_mask[i];
+	return !differ;
+}
+
 /*
  * The same for nearly all lines: a host, and "program[pid]: " directly behind it, which is no
  * facility because it ends in a colon and a blank.  Returns where the message begins; NULL: look
  * closer.
  */
-static const char *common_head(const char *p, const char *end, struct mr_line *l)
+static const char *common_head(const char *p, const char *end, struct mr_clock *c,
+			       struct mr_line *l)
 {
-	const char *q = word_end(p, end);
+	const char *q;
 
-	if (q == p || q == end || *q != ' ')
-		return NULL; /* "program:", or no host */
-	p = find_message(q + 1, end, l);
+	if (host_repeats(c, p, end)) {
+		q = p + c->host_n;
+	} else {
+		q = word_end(p, end);
+		if (q == p || q == end || *q != ' ')
+			return NULL; /* "program:", or no host */
+		q++;
+		remember_host(c, p, (size_t)(q - p));
+	}
+	p = find_message(q, end, l);
 	return p && p[-1] == ' ' && l->program.p[l->program.n] != ' ' ? p : NULL;
 }
 
@@ -272,26 +334,42 @@ static void parse_any(struct mr_str s, struct mr_clock *clock, struct mr_line *o
 	out->message = s;
 }
 
+/* Where the host begins, behind a stamp that has one; NULL: look closer. */
+static const char *behind_stamp(const char *p, size_t n, struct mr_clock *clock, uint64_t *time_us)
+{
+	struct mr_str s = { p, n };
+
+	if (mr_stamp_repeats(p, n, clock)) {
+		*time_us = clock->last_us;
+		return p + MR_STAMP_BSD + 1;
+	}
+	/* 2026/11/21 is nginx's own log: "[info] 218#218: …", no host, no program */
+	if (*p == '<' || *p == '[' || !mr_stamp_cut(&s, clock, time_us) || p[4] == '/' ||
+	    !MR_CUT(&s, " "))
+		return NULL;
+	return s.p;
+}
+
 int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
 {
-	const char *body = NULL, *message = NULL, *end;
+	const char *body, *message = NULL, *end;
+	uint64_t time_us;
 
 	while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
 		n--;
 	if (n == 0 || n > MR_LINE_MAX)
 		return -EINVAL;
 	end = p + n;
-	if (mr_stamp_repeats(p, n, clock)) {
-		body = p + MR_STAMP_BSD + 1;
-		message = common_head(body, end, out);
-	}
+	body = behind_stamp(p, n, clock, &time_us);
+	if (body)
+		message = common_head(body, end, clock, out);
 	if (message) {
 		out->text = (struct mr_str){ p, n };
 		out->body = (struct mr_str){ body, (size_t)(end - body) };
 		out->message = (struct mr_str){ message, (size_t)(end - message) };
-		out->time_us = clock->last_us;
+		out->time_us = time_us;
 		out->repeated = 0;
-		out->syslog = true;
+		out->syslog = mr_stamp_repeats(p, n, clock);
 		if (message < end && *message == '[')
 			cut_id(&out->message);
 	} else {

@@ -14,6 +14,7 @@
 #define DAY_S	    86400
 #define UNIX_MIN_S  1000000000 /* seconds: a number below is no time, in a log of this century */
 #define TAI_AHEAD_S 10 /* seconds; multilog adds no later leap second without a table */
+#define BSD_DATE    7 /* bytes of "Nov 21 " */
 #define ISO_BYTES   19 /* "2026-11-21T20:43:50" */
 #define FUTURE_SLACK_DAYS \
 	2 /* a stamp without a year further ahead of now belongs to last year \
@@ -156,12 +157,17 @@ static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 		*out = c->last_us;
 		goto cut;
 	}
-	month = month_of(s->p);
-	day = s->p[4] == ' ' ? digits(s->p + 5, 1) : digits(s->p + 4, 2);
 	sec = clock_time(s->p + 7);
-	if (!month || day < 1 || day > 31 || sec < 0)
+	if (sec < 0)
 		return false;
-	*out = stamp(latest_date(c, month, day), sec, 0, c->gmtoff);
+	if (memcmp(s->p, c->last, BSD_DATE) != 0) {
+		month = month_of(s->p);
+		day = s->p[4] == ' ' ? digits(s->p + 5, 1) : digits(s->p + 4, 2);
+		if (!month || day < 1 || day > 31)
+			return false;
+		c->last_days = latest_date(c, month, day);
+	}
+	*out = stamp(c->last_days, sec, 0, c->gmtoff);
 	memcpy(c->last, s->p, MR_STAMP_BSD);
 	c->last_us = *out;
 cut:

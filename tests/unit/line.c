@@ -170,12 +170,20 @@ static bool same(const struct mr_line *a, const struct mr_line *b)
 	return a->pid == b->pid && a->repeated == b->repeated && a->time_us == b->time_us;
 }
 
-/* A stamp that was seen on the line before opens a shorter way: to the same frame.  The seed is
- * printed; MR_SEED repeats a run. */
-static void test_seen_before(void **state)
+/* A stamp, mostly a host, and pieces that frames are made of. */
+static size_t random_line(unsigned int *seed, char line[static 256])
 {
-	static const char *const stamps[] = { "Nov 21 20:43:50", "2026-11-21T20:43:50+01:00",
-					      "2026-11-21 20:43:50.5", "<22>Nov 21 20:43:50" };
+	static const char *const stamps[] = { "Nov 21 20:43:50",       "Nov 21 20:43:51",
+					      "Nov 20 20:43:51",       "2026-11-21T20:43:50+01:00",
+					      "2026-11-21 20:43:50.5", "2026-11-20 20:43:50.5",
+					      "<22>Nov 21 20:43:50" };
+	static const char *const hosts[] = { "",
+					     " mail ",
+					     " mail ",
+					     " mail2 ",
+					     " 2001:db8::1 ",
+					     " mail.of-a-long-name.example.net ",
+					     " mail.of-a-long-name.example.org " };
 	static const char *const pieces[] = { " ",
 					      " ",
 					      " ",
@@ -189,6 +197,9 @@ static void test_seen_before(void **state)
 					      "]",
 					      " [7]:",
 					      "[4294967296]",
+					      "[4294967295]: ",
+					      "[0000000000000007]: ",
+					      "[12345678]: ",
 					      "[x]",
 					      ":",
 					      ": ",
@@ -197,28 +208,65 @@ static void test_seen_before(void **state)
 					      "message repeated 2 times: [ x]",
 					      "\xff",
 					      "x" };
+	int n = snprintf(line, 256, "%s%s", stamps[rand_r(seed) % MR_ARRAY_SIZE(stamps)],
+			 hosts[rand_r(seed) % MR_ARRAY_SIZE(hosts)]);
+
+	for (int parts = rand_r(seed) % 6; parts; parts--)
+		n += snprintf(line + n, 256 - (size_t)n, "%s",
+			      pieces[rand_r(seed) % MR_ARRAY_SIZE(pieces)]);
+	return (size_t)n;
+}
+
+/* A stamp and a host that were seen on the line before open shorter ways: to the same frame.  The
+ * seed is printed; MR_SEED repeats a run. */
+static void test_seen_before(void **state)
+{
 	const char *env = getenv("MR_SEED");
 	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 0) : (unsigned int)time(NULL);
+	struct mr_clock seen = { .now_us = NOW_US };
 
 	(void)state;
 	print_message("MR_SEED=%u\n", seed);
-	for (int i = 0; i < 100000; i++) {
-		struct mr_clock fresh = { .now_us = NOW_US }, seen = fresh;
+	for (int i = 0; i < 200000; i++) {
+		struct mr_clock fresh = { .now_us = NOW_US };
 		char line[256];
-		const char *stamp = stamps[rand_r(&seed) % MR_ARRAY_SIZE(stamps)];
-		int n = snprintf(line, sizeof(line), "%s%s", stamp, i % 4 ? " mail " : "");
+		size_t n = random_line(&seed, line);
 		struct mr_line a, b;
 
-		for (int parts = rand_r(&seed) % 6; parts; parts--)
-			n += snprintf(line + n, sizeof(line) - (size_t)n, "%s",
-				      pieces[rand_r(&seed) % MR_ARRAY_SIZE(pieces)]);
-		mr_line_parse(stamp, strlen(stamp), &seen, &a);
-		assert_int_equal(mr_line_parse(line, (size_t)n, &fresh, &a), 0);
-		assert_int_equal(mr_line_parse(line, (size_t)n, &seen, &b), 0);
+		assert_int_equal(mr_line_parse(line, n, &fresh, &a), 0);
+		assert_int_equal(mr_line_parse(line, n, &seen, &b), 0);
 		if (!same(&a, &b))
 			fail_msg("%s\n  is \"%.*s\": \"%.*s\", and then \"%.*s\": \"%.*s\"", line,
 				 (int)a.program.n, a.program.p, (int)a.message.n, a.message.p,
 				 (int)b.program.n, b.program.p, (int)b.message.n, b.message.p);
+	}
+}
+
+/* Process ids of every length, and what only begins like one; near the line's end, too. */
+static void test_pids(void **state)
+{
+	static const char *const bad[] = { "",	"4294967296", "99999999999", "7x",
+					   "x", "7 ",	      "/",	     ":" };
+	static const char *const tails[] = { "", " ", " x", " a message that is longer" };
+	char line[128];
+	uint64_t pid = 0;
+
+	(void)state;
+	for (int i = 0; i <= 10; i++, pid = pid * 10 + (uint64_t)i % 10) {
+		for (size_t k = 0; k < MR_ARRAY_SIZE(tails); k++) {
+			snprintf(line, sizeof(line), "Nov 21 20:43:50 mail a[%llu]:%s",
+				 (unsigned long long)pid, tails[k]);
+			assert_int_equal(parse(line).pid, pid);
+			assert_true(mr_str_is(parse(line).program, "a"));
+		}
+	}
+	for (size_t i = 0; i < MR_ARRAY_SIZE(bad); i++) {
+		for (size_t k = 0; k < MR_ARRAY_SIZE(tails); k++) {
+			snprintf(line, sizeof(line), "Nov 21 20:43:50 mail a[%s]:%s", bad[i],
+				 tails[k]);
+			assert_int_equal(parse(line).pid, 0);
+			assert_int_equal(parse(line).program.n, 0);
+		}
 	}
 }
 
@@ -243,7 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stamps),	    cmocka_unit_test(test_new_year),
 		cmocka_unit_test(test_no_line),	    cmocka_unit_test(test_cut_lines),
-		cmocka_unit_test(test_seen_before), cmocka_unit_test(test_zeroes),
+		cmocka_unit_test(test_seen_before), cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_zeroes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
