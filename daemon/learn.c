@@ -113,6 +113,8 @@ static void on_record(void *userdata, const struct mr_line *line, const struct m
 	struct mr_event e;
 
 	s->line_us = line->time_us;
+	if (mr_trust_aside(w))
+		return;
 	if (!mr_trust_any(trust, w, s->own)) {
 		suspect(s, line, w);
 		return;

@@ -9,6 +9,9 @@
  *
  *   dovecot    root, from "log" or "dovecot": login and auth processes log through the log service.
  *              Not dovecot, dovenull or vmail: none logs for itself, and vmail runs scripts.
+ *              What libpam says in auth itself is its own, but is not read: it tells what one
+ *              passdb came to, behind which another may follow.  What the attempt came to, "log"
+ *              tells.
  *
  *   postfix    root and postfix, from smtpd or postscreen.  Not postlogd: any user may write to it
  *              with postlog(1).
@@ -218,6 +221,12 @@ static bool fits_any(const struct mr_trust *t, const struct mr_writer *w, bool o
 		if (fits(t, i, w))
 			return true;
 	return own && fits(t, RULES, w);
+}
+
+bool mr_trust_aside(const struct mr_writer *w)
+{
+	return w->uid == 0 && begins(w->unit, "dovecot") &&
+	       (mr_str_is(w->comm, "auth") || mr_str_is(w->comm, "auth-worker"));
 }
 
 bool mr_trust_any(struct mr_trust *t, const struct mr_writer *w, bool own)

@@ -17,5 +17,7 @@ MR_DEFINE_CLEANUP(struct mr_trust *, mr_trust_free)
 bool mr_trust_writer(struct mr_trust *t, const struct mr_writer *w, const char *format);
 /* … of any format? */
 bool mr_trust_any(struct mr_trust *t, const struct mr_writer *w, bool own);
+/* Does a server's own program write this beside its log, where nothing is to be learned from it? */
+bool mr_trust_aside(const struct mr_writer *w);
 
 #endif

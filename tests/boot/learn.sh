@@ -25,6 +25,10 @@ dovecot_conf() {
 		auth_failure_delay = 0
 		mail_location = maildir:/srv/mail/%u
 		first_valid_uid = 1
+		# as Debian has it, in front of another: libpam logs for itself what it did not find
+		passdb {
+		  driver = pam
+		}
 		passdb {
 		  driver = static
 		  args = password=secret
@@ -39,6 +43,8 @@ dovecot_conf() {
 		  }
 		}
 	X
+	mkdir -p "$work/seed/etc/pam.d"
+	printf 'auth required pam_unix.so nodelay\naccount required pam_unix.so\n' >"$work/seed/etc/pam.d/dovecot"
 }
 # login ADDRESS [PROTOCOL [PASSWORD]]: a client of the world logs in
 login() {
@@ -170,7 +176,11 @@ is "the forgers opened nothing" "" "$(for i in 20 21 22 23 24; do tries $NET.$i 
 ok "status warns" sh -c "'$box' exec '$B' mailreeve status --json | jq -e '.warnings[] | select(contains(\"somebody else\"))'"
 
 is "a good neighbour is served" open "$(tries $NET.30 143)"
-for _ in 1 2 3 4 5; do login $NET.30 imap guess; done
+for _ in 1 2 3 4; do login $NET.30 imap guess; done
+ok "libpam tells of each guess, too" within 3 sh -c "
+	[ \"\$('$box' exec '$B' journalctl -q --no-pager -t auth -g 'rhost=$NET.30' | wc -l)\" = 4 ]"
+is "four guesses are no ban" open "$(tries $NET.30 25)"
+login $NET.30 imap guess
 ok "who guesses passwords is banned" within 3 tries_is timeout $NET.30 25
 is "from every service" timeout "$(tries $NET.30 143)"
 is "a ban that says why" "$NET.30 learned" "$(inside mailreeve ban list --json | jq -r '"\(.address) \(.origin)"')"

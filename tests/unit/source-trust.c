@@ -105,6 +105,32 @@ static void test_any(void **state)
 	mr_trust_free(t);
 }
 
+static void test_aside(void **state)
+{
+	static const struct {
+		const char *unit;
+		uint32_t uid;
+		const char *comm;
+		bool aside;
+	} cases[] = {
+		{ "dovecot.service", ROOT, "auth", true },
+		{ "dovecot.service", ROOT, "auth-worker", true },
+		{ "dovecot.service", ROOT, "log", false },
+		{ "dovecot.service", DOVECOT, "auth", false },
+		{ "dovecot.service", ANNA, "auth", false },
+		{ "myd.service", ROOT, "auth", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct mr_writer w = { str(cases[i].unit), str(cases[i].comm), cases[i].uid };
+
+		if (mr_trust_aside(&w) != cases[i].aside)
+			fail_msg("%s, uid %u, %s: aside is %d", cases[i].unit, cases[i].uid,
+				 cases[i].comm, !cases[i].aside);
+	}
+}
+
 /* No format that is built in goes by the rule for own ones, which believes every system account. */
 static void test_every_format(void **state)
 {
@@ -125,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writers),
 		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_aside),
 		cmocka_unit_test(test_every_format),
 	};
 
