@@ -51,10 +51,9 @@ static const char *shown(const char *text, char buf[static SHOWN + 1])
 static bool covers(const struct mr_manager *m, enum mr_entry_kind kind,
 		   const struct mr_login_query *q, uint64_t now)
 {
-	const struct mr_entry *v = mr_book_find(m->book, kind, &q->address, now, NULL);
 	uint8_t id = m->active->service_id[q->service - m->active->policy->services];
 
-	return v && id < MR_SERVICES_MAX && v->services >> id & 1;
+	return id < MR_SERVICES_MAX && mr_book_services(m->book, kind, &q->address, now) >> id & 1;
 }
 
 static void ask_book(const struct mr_manager *m, struct mr_login_query *q)

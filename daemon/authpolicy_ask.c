@@ -23,13 +23,12 @@ static uint64_t covered(const struct mr_manager *m, enum mr_entry_kind kind,
 			const struct mr_addr *a)
 {
 	const struct mr_policy *p = m->active->policy;
-	const struct mr_entry *e = mr_book_find(m->book, kind, a, mr_boottime_ns(), NULL);
-	uint64_t bits = 0;
+	uint64_t services = mr_book_services(m->book, kind, a, mr_boottime_ns()), bits = 0;
 
-	for (size_t i = 0; e && i < p->n_services; i++) {
+	for (size_t i = 0; services && i < p->n_services; i++) {
 		uint8_t id = m->active->service_id[i];
 
-		if (id < 64 && e->services >> id & 1)
+		if (id < MR_SERVICES_MAX && services >> id & 1)
 			bits |= 1ull << i;
 	}
 	return bits;

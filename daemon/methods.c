@@ -218,26 +218,17 @@ static int bad_address(sd_bus_error *error, const char *text)
 				 "\"%s\" is not an address; write 192.0.2.1 or 2001:db8::1", text);
 }
 
-/* What the book says of the address, unless the question pretends. */
-static void why_entries(const struct mr_manager *m, struct mr_why_query *q)
+/* What the book says of the address. */
+static void why_entries(const struct mr_manager *m, enum mr_entry_kind kind,
+			const struct mr_addr *a, struct mr_why_entry out[static MR_BOOK_COVERING])
 {
+	const struct mr_entry *v[MR_BOOK_COVERING];
 	uint64_t now = mr_boottime_ns();
-	const struct mr_entry *v;
+	size_t n = mr_book_covering(m->book, kind, a, now, v);
 
-	v = q->permitted ? NULL : mr_book_find(m->book, MR_PERMIT, &q->address, now, NULL);
-	q->permit_services = UINT64_MAX;
-	if (v) {
-		q->permitted = true;
-		q->permit_services = v->services;
-		q->permit_expires_in_us = (v->expires - now) / 1000;
-	}
-	v = q->banned ? NULL : mr_book_find(m->book, MR_BAN, &q->address, now, NULL);
-	q->ban_services = UINT64_MAX;
-	if (v) {
-		q->banned = true;
-		q->ban_services = v->services;
-		q->ban_expires_in_us = (v->expires - now) / 1000;
-	}
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct mr_why_entry){ .services = v[i]->services,
+						.expires_in_us = (v[i]->expires - now) / 1000 };
 }
 
 /* `q`: the addresses that were asked for. */
@@ -260,7 +251,8 @@ static int why_reply(struct mr_manager *m, sd_bus_message *msg, const struct why
 	q.lists = mr_policyd_lists(m);
 	q.permitted = ask->permitted;
 	q.banned = ask->banned;
-	why_entries(m, &q);
+	why_entries(m, MR_PERMIT, &q.address, q.permit);
+	why_entries(m, MR_BAN, &q.address, q.ban);
 	if (q.user) {
 		mr_accounts_why(m, q.user, &account);
 		q.account = &account;

@@ -221,7 +221,7 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 
 /* Item numbers of the entries that can cover the address: its own, then that of its prefix. */
 static size_t covering(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
-		       uint32_t out[2])
+		       uint32_t out[static MR_BOOK_COVERING])
 {
 	const struct mr_entry_table *t = &b->table[kind];
 	struct mr_entry_key k = mr_entry_key(a, 128), cut = mr_entry_key(a, t->plen6);
@@ -240,7 +240,7 @@ static size_t covering(const struct mr_book *b, enum mr_entry_kind kind, const s
 
 int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a)
 {
-	uint32_t found[2];
+	uint32_t found[MR_BOOK_COVERING];
 	size_t n = covering(b, kind, a, found);
 	int r;
 
@@ -274,7 +274,7 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed)
 {
 	const struct mr_entry_table *t = &b->table[kind];
-	uint32_t found[2];
+	uint32_t found[MR_BOOK_COVERING];
 	size_t n = covering(b, kind, a, found);
 
 	for (size_t i = 0; i < n; i++) {
@@ -287,6 +287,30 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 		return &item->v;
 	}
 	return NULL;
+}
+
+size_t mr_book_covering(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+			uint64_t now, const struct mr_entry *out[static MR_BOOK_COVERING])
+{
+	uint32_t found[MR_BOOK_COVERING];
+	size_t n = covering(b, kind, a, found), live = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (b->table[kind].item[found[i]].v.expires > now)
+			out[live++] = &b->table[kind].item[found[i]].v;
+	return live;
+}
+
+uint64_t mr_book_services(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+			  uint64_t now)
+{
+	const struct mr_entry *v[MR_BOOK_COVERING];
+	size_t n = mr_book_covering(b, kind, a, now, v);
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bits |= v[i]->services;
+	return bits;
 }
 
 static int del_many(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,

@@ -230,8 +230,8 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
 		 struct mr_learn_result *out)
 {
+	uint64_t close = l->setup.ban_services, closed;
 	uint32_t fresh = e->count;
-	struct mr_entry have;
 
 	if (mr_learn_listed(l, &e->addr, out)) {
 		l->stats.protected ++;
@@ -249,7 +249,9 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 		l->stats.doubles++;
 		return mr_learn_say(out, MR_LEARN_NONE, "this attempt was counted already");
 	}
-	if (mr_learn_find(l, MR_BAN, &e->addr, now, &have))
+	/* a ban of one service must not cover up what goes on at the others */
+	closed = mr_book_services(l->book, MR_BAN, &e->addr, now - MR_LEARN_EPOCH);
+	if (closed && !(close & ~closed))
 		return mr_learn_say(out, MR_LEARN_NONE, "banned already");
 	return count(l, e, fresh, at, now, out);
 }

@@ -69,14 +69,33 @@ static json_t *why_set(const struct mr_why_query *q, const struct mr_rule *r)
 			 (int)line, "prefix", mr_prefix_text(&prefix, text));
 }
 
-static json_t *why_entry(const struct mr_why_query *q, const struct mr_rule *r)
+/* Does an entry cover the service?  *us: for how long, 0 if it is pretended. */
+static bool why_covers(const struct mr_why_query *q, const struct mr_service *s, bool pretended,
+		       const struct mr_why_entry e[static MR_BOOK_COVERING], uint64_t *us)
+{
+	bool covers = pretended;
+
+	*us = 0;
+	for (size_t i = 0; i < MR_BOOK_COVERING && q->service_id && !pretended; i++) {
+		uint8_t id = q->service_id[s - q->policy->services];
+
+		if (id >= MR_SERVICES_MAX || !(e[i].services >> id & 1))
+			continue;
+		covers = true;
+		if (e[i].expires_in_us > *us)
+			*us = e[i].expires_in_us;
+	}
+	return covers;
+}
+
+static json_t *why_entry(const struct mr_rule *r, uint64_t permit_us, uint64_t ban_us)
 {
 	bool permit = r && r->source.kind == MR_SOURCE_PERMITTED;
 
 	if (!permit && !(r && r->source.kind == MR_SOURCE_BANNED))
 		return json_null();
 	return json_pack("{s:s,s:o}", "kind", permit ? "permit" : "ban", "expires_in",
-			 why_seconds(permit ? q->permit_expires_in_us : q->ban_expires_in_us));
+			 why_seconds(permit ? permit_us : ban_us));
 }
 
 /* --- the login layer, as far as rules go ------------------------------------------------------ */
@@ -315,19 +334,12 @@ static json_t *why_nothing(const struct mr_why_query *q, uint16_t port,
 	return o;
 }
 
-static bool why_covers(const struct mr_why_query *q, const struct mr_service *s, bool live,
-		       uint64_t services)
-{
-	if (!live || !q->service_id)
-		return live;
-	return services >> q->service_id[s - q->policy->services] & 1;
-}
-
 json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_t port,
 	       bool *allowed)
 {
 	bool permitted, banned, account_refuses;
 	const struct mr_rule *decided;
+	uint64_t permit_us, ban_us;
 	char text[MR_ADDR_TEXT];
 	enum mr_action action;
 	json_t *o;
@@ -336,8 +348,8 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 	*allowed = true;
 	if (!s || !why_for_us(s, q->to))
 		return why_nothing(q, port, s);
-	permitted = why_covers(q, s, q->permitted, q->permit_services);
-	banned = why_covers(q, s, q->banned, q->ban_services);
+	permitted = why_covers(q, s, q->permitted, q->permit, &permit_us);
+	banned = why_covers(q, s, q->banned, q->ban, &ban_us);
 	mr_match(q->policy, q->host, s, &q->address, permitted, banned, &m);
 	action = MR_OUTCOME_ACTION(m.outcome);
 	decided = m.global_rule && m.global_rule->action != MR_ALLOW ? m.global_rule : m.rule;
@@ -347,7 +359,7 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 		      (int)port, "layer", "packet", "verdict", verdicts[action], "enforced",
 		      s->mode == MR_MODE_ENFORCE, "rule", why_rule(q->policy, m.rule, s),
 		      "global_rule", why_rule(q->policy, m.global_rule, NULL), "set",
-		      why_set(q, decided), "entry", why_entry(q, decided), "login",
+		      why_set(q, decided), "entry", why_entry(decided, permit_us, ban_us), "login",
 		      *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
 		      mr_report_mode_name(s->mode));
 	why_account(q, s->family, o, &account_refuses);

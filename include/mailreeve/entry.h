@@ -60,6 +60,14 @@ int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t
 /* The live entry that covers the address (for bans: address or prefix), or NULL. */
 const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed);
+/* All of them, at most MR_BOOK_COVERING: where bans or permits are wider than an address, that of
+ * the prefix and one of its own may hold it, for different services.  Returns how many. */
+#define MR_BOOK_COVERING 2 /* the address's own and its prefix's */
+size_t mr_book_covering(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+			uint64_t now, const struct mr_entry *out[static MR_BOOK_COVERING]);
+/* Bits of the services for which the address has a live entry. */
+uint64_t mr_book_services(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
+			  uint64_t now);
 /* Drops what has run out, at most `max` entries; *next is the next expiry (UINT64_MAX: none). */
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
 /*

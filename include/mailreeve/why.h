@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <mailreeve/account.h>
+#include <mailreeve/entry.h>
 #include <mailreeve/match.h>
 #include <mailreeve/relay.h>
 
@@ -27,6 +28,12 @@ struct mr_why_account {
 	const char *error; /* of FAILED and UNREAD */
 };
 
+/* What the book holds of the address: its own entry, and that of its prefix. */
+struct mr_why_entry {
+	uint64_t services; /* bits by id; 0: none */
+	uint64_t expires_in_us;
+};
+
 struct mr_why_query {
 	const struct mr_policy *policy;
 	const struct mr_host *host;
@@ -37,11 +44,9 @@ struct mr_why_query {
 	/* Postfix's questions about a mail; both NULL, or no lists: not asked */
 	const char *sender, *recipient;
 	const struct mr_relay_lists *lists;
-	bool permitted, banned; /* pretend, or found in the book */
-	uint64_t permit_expires_in_us, ban_expires_in_us; /* 0: pretended, no end */
-	uint64_t permit_services, ban_services; /* bits by id; all ones if pretended */
-	const uint8_t
-		*service_id; /* by position in policy->services, NULL: bits are not looked at */
+	bool permitted, banned; /* pretended: for all services, without an end */
+	struct mr_why_entry permit[MR_BOOK_COVERING], ban[MR_BOOK_COVERING];
+	const uint8_t *service_id; /* by position in policy->services, NULL: no entries */
 };
 
 /* What `why ADDRESS [SERVICE|PORT]` answers: an array of objects, one for each service that was

@@ -175,6 +175,47 @@ static void test_services(void **state)
 	assert_true(mr_book_find(f->book, MR_BAN, &a, f->now, NULL)->services == UINT64_MAX);
 }
 
+/* Somebody closed one service by hand: what goes on at the others counts as before. */
+static void test_limited_ban(void **state)
+{
+	struct fixture *f = fixture(state, "ban { on failure 2 in 10m; }\nservice imap { }\n");
+	struct mr_addr a = addr(BAD);
+	struct mr_entry hand = { .expires = f->now + 86400 * S,
+				 .services = bit(f, "imap"),
+				 .origin = MR_ORIGIN_HAND };
+
+	assert_int_equal(mr_book_add(f->book, MR_BAN, &a, &hand, f->now, NULL), 0);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_COUNT);
+	assert_int_equal(failure(f, BAD, "b", f->now), MR_LEARN_BAN);
+	assert_true(mr_book_services(f->book, MR_BAN, &a, f->now) == UINT64_MAX);
+	assert_int_equal(failure(f, BAD, "c", f->now), MR_LEARN_NONE);
+	/* where learning closes no more than that, there is nothing to add */
+	f = fixture(state, "ban { on failure 1; services { imap } }\nservice imap { }\n");
+	hand.services = bit(f, "imap");
+	hand.expires = f->now + 86400 * S;
+	assert_int_equal(mr_book_add(f->book, MR_BAN, &a, &hand, f->now, NULL), 0);
+	assert_int_equal(failure(f, BAD, "a", f->now), MR_LEARN_NONE);
+}
+
+/* A prefix and an address of its own, each banned for another service: both count. */
+static void test_two_entries(void **state)
+{
+	struct mr_book *b = fixture(state, "")->book;
+	const struct mr_entry *v[MR_BOOK_COVERING];
+	struct mr_addr a = addr("2001:db8::5"), c = addr("2001:db8::6");
+	struct mr_entry e = { .expires = 9 * S, .services = 1, .plen = 128 };
+
+	assert_int_equal(mr_book_add(b, MR_BAN, &a, &e, S, NULL), 0);
+	e = (struct mr_entry){ .expires = 5 * S, .services = 6 };
+	assert_int_equal(mr_book_add(b, MR_BAN, &a, &e, S, NULL), 0);
+	assert_int_equal(mr_book_services(b, MR_BAN, &a, S), 7);
+	assert_int_equal(mr_book_services(b, MR_BAN, &c, S), 6);
+	assert_int_equal(mr_book_covering(b, MR_BAN, &a, S, v), 2);
+	assert_int_equal(mr_book_services(b, MR_BAN, &a, 5 * S), 1);
+	assert_int_equal(mr_book_covering(b, MR_BAN, &a, 9 * S, v), 0);
+	assert_int_equal(mr_book_services(b, MR_PERMIT, &a, S), 0);
+}
+
 static void test_protected(void **state)
 {
 	static const char *const spared[] = { "127.0.0.1", "::1", "192.0.2.200", "203.0.113.9",
@@ -457,13 +498,13 @@ static void test_twice_here(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_threshold),	 T(test_counted_once),	T(test_defaults),
-		T(test_kinds_apart),	 T(test_own_time),	T(test_ipv6),
-		T(test_ipv6_neighbours), T(test_escalate),	T(test_services),
-		T(test_protected),	 T(test_good_login),	T(test_doubles),
-		T(test_permit_raises),	 T(test_full_map),	T(test_storm),
-		T(test_forgets),	 T(test_history_lasts), T(test_twice_in_files),
-		T(test_twice_here),
+		T(test_threshold),	 T(test_counted_once),	 T(test_defaults),
+		T(test_kinds_apart),	 T(test_own_time),	 T(test_ipv6),
+		T(test_ipv6_neighbours), T(test_escalate),	 T(test_services),
+		T(test_limited_ban),	 T(test_two_entries),	 T(test_protected),
+		T(test_good_login),	 T(test_doubles),	 T(test_permit_raises),
+		T(test_full_map),	 T(test_storm),		 T(test_forgets),
+		T(test_history_lasts),	 T(test_twice_in_files), T(test_twice_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

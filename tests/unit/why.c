@@ -179,9 +179,9 @@ static void test_entries(void **state)
 	static const uint8_t ids[] = { 4, 5, 6 };
 	struct world *w = *state;
 
-	w->q.permitted = true;
-	w->q.permit_services = 1 << 4;
-	w->q.permit_expires_in_us = 1500001;
+	/* two entries may hold an address, its own and its prefix's */
+	w->q.permit[0] = (struct mr_why_entry){ 1 << 6, 9000000 };
+	w->q.permit[1] = (struct mr_why_entry){ 1 << 4, 1500001 };
 	w->q.service_id = ids;
 	expect(w, "198.51.100.7", "smtp",
 	       "{\"address\":\"198.51.100.7\",\"service\":\"smtp\",\"port\":25,\"layer\":"
@@ -192,9 +192,8 @@ static void test_entries(void **state)
 	       "\"entry\":{\"kind\":\"permit\",\"expires_in\":2}," NO_LOGIN
 	       ",\"mode\":\"enforce\"}");
 	/* a ban that does not cover the service is none; pretended, it covers all */
-	w->q.banned = true;
-	w->q.ban_services = 1 << 5;
-	w->q.permitted = false;
+	w->q.ban[0] = (struct mr_why_entry){ 1 << 5, 1000000 };
+	w->q.permit[1].services = 0;
 	expect(w, "198.51.100.7", "smtp",
 	       "{\"address\":\"198.51.100.7\",\"service\":\"smtp\",\"port\":25,\"layer\":"
 	       "\"packet\","
@@ -202,7 +201,7 @@ static void test_entries(void **state)
 	       "13,"
 	       "\"text\":\"allow any\"},\"global_rule\":null,\"set\":null,\"entry\":null," NO_LOGIN
 	       ",\"mode\":\"enforce\"}");
-	w->q.service_id = NULL;
+	w->q.banned = true;
 	expect(w, "198.51.100.7", "smtp",
 	       "{\"address\":\"198.51.100.7\",\"service\":\"smtp\",\"port\":25,\"layer\":"
 	       "\"packet\","
