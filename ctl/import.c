@@ -280,6 +280,14 @@ static int mask_length(const struct mr_text *mask)
 	return m ? 32 - __builtin_ctz(m) : 0;
 }
 
+bool mr_import_named(const struct mr_text *t)
+{
+	for (size_t k = 0; k < t->n; k++)
+		if (!strchr("0123456789abcdefABCDEF.:/", t->p[k]))
+			return true;
+	return false;
+}
+
 int mr_import_prefix(const struct mr_text *addr, const struct mr_text *mask, struct mr_prefix *out,
 		     bool *cut)
 {

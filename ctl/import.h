@@ -53,6 +53,8 @@ bool mr_import_sayable(struct mr_import *i, const struct mr_text *t);
  * and *cut says so.  -EINVAL: no address; -EDOM: a mask with holes. */
 int mr_import_prefix(const struct mr_text *addr, const struct mr_text *mask, struct mr_prefix *out,
 		     bool *cut);
+/* Letters that no address has: a name, or a remark. */
+bool mr_import_named(const struct mr_text *t);
 /* "any" for 0.0.0.0/0: those who wrote it had no other word for everybody. */
 const char *mr_import_source(const struct mr_prefix *p, char buf[static MR_PREFIX_TEXT]);
 /* Splits "KIND:FILE" if the kind is one of the list (NULL at its end); -1: none, FILE is all. */

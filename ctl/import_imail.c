@@ -31,11 +31,17 @@ static void relay_line(struct imail *m, const struct mr_text *line)
 
 	if (!line->n || *line->p == '#' || *line->p == ';' || !mr_import_word(&rest, BLANKS, &addr))
 		return;
-	mr_import_word(&rest, BLANKS, &mask);
-	if (mr_import_word(&rest, BLANKS, &more)) {
-		mr_import_error(m->i, "a line is an address, or an address and a mask");
+	if (mr_import_named(&addr)) {
+		m->i->out = m->rules;
+		fputc('\t', m->rules);
+		mr_import_left(m->i, line, "a name: IMail knew addresses here, and so do rules");
 		return;
 	}
+	more = rest;
+	if (mr_import_word(&more, BLANKS, &mask) && !mr_import_named(&mask))
+		rest = more;
+	else
+		mask.n = 0;
 	r = mr_import_prefix(&addr, &mask, &p, &cut);
 	if (r == -EINVAL) {
 		mr_import_error(m->i, "an address, or an address and a mask, was expected");
@@ -51,6 +57,10 @@ static void relay_line(struct imail *m, const struct mr_text *line)
 	fprintf(m->rules, "\tallow %s noauth;", mr_import_source(&p, buf));
 	if (p.plen == 0 || (p.plen == 96 && mr_addr_is4(&p.addr)))
 		fputs("\t# an open relay, as it was in IMail", m->rules);
+	if (mr_import_word(&rest, BLANKS, &more)) {
+		fputs("\t# ", m->rules);
+		mr_import_print(m->rules, more.p, (size_t)(line->p + line->n - more.p));
+	}
 	fputc('\n', m->rules);
 }
 

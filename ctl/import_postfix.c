@@ -2,182 +2,26 @@
 /*
  * import_postfix.c - Postfix: who may relay and who may talk, from main.cf and its tables.
  *
- * Reads main.cf or what `postconf -n` prints, follows the tables that mynetworks and the
+ * Reads main.cf (import_maincf.c), follows the tables that mynetworks and the
  * restrictions name, and prints rules for smtp, submission and submissions, with the local domains.
  * Everything else that Postfix checks stays with Postfix.  Called by import.c.
  */
 #include "import_postfix.h"
 
-#include <ctype.h>
+#define BLANKS	     " \t,"
+#define EXPAND_DEPTH 10
 
-#define BLANKS	       " \t,"
-#define PARAMETERS_MAX 10000 /* of main.cf; Postfix itself knows about a thousand */
-#define EXPAND_DEPTH   10
-#define EXPAND_MAX     MR_IMPORT_LINE_MAX /* bytes of a value, variables put in */
-
-struct parameter {
-	char *name, *value;
-	const char *path; /* of the file that says it */
-	unsigned int line;
-};
 struct postfix {
 	struct mr_import *i;
-	struct parameter *parameter;
-	size_t n, allocated;
+	struct mr_import_maincf main;
 	struct mr_import_rules access, networks; /* who may talk; mynetworks */
 	FILE *local, *to, *notes;
+	bool unknown; /* some of the domains are not known here */
+	bool own, subnet; /* no mynetworks: what Postfix takes instead */
 	bool trusted_first; /* permit_mynetworks before the access tables */
 	bool any_main;
 	unsigned int tables; /* of clients, as asked */
 };
-
-/* --- main.cf ---------------------------------------------------------------------------------- */
-
-static struct parameter *find(const struct postfix *p, const char *name, size_t n)
-{
-	for (size_t k = p->n; k-- > 0;) /* the last one counts */
-		if (strlen(p->parameter[k].name) == n && memcmp(p->parameter[k].name, name, n) == 0)
-			return &p->parameter[k];
-	return NULL;
-}
-
-static bool is_parameter(const struct mr_text *line)
-{
-	size_t n = 0;
-
-	while (n < line->n && (isalnum((unsigned char)line->p[n]) || line->p[n] == '_'))
-		n++;
-	if (n == 0)
-		return false;
-	while (n < line->n && (line->p[n] == ' ' || line->p[n] == '\t'))
-		n++;
-	return n < line->n && line->p[n] == '=';
-}
-
-static int add_parameter(struct postfix *p, const struct mr_text *line)
-{
-	struct parameter q = { .path = p->i->path, .line = p->i->line };
-	const char *eq = memchr(line->p, '=', line->n), *v;
-	size_t n;
-	int r;
-
-	if (!is_parameter(line)) {
-		mr_import_error(p->i, "\"name = value\" was expected");
-		return 0;
-	}
-	if (p->n >= PARAMETERS_MAX) {
-		mr_import_error(p->i, "more than %d parameters", PARAMETERS_MAX);
-		return 0;
-	}
-	n = (size_t)(eq - line->p);
-	while (n && (line->p[n - 1] == ' ' || line->p[n - 1] == '\t'))
-		n--;
-	for (v = eq + 1; v < line->p + line->n && (*v == ' ' || *v == '\t'); v++)
-		;
-	r = mr_grow(&p->parameter, &p->allocated, p->n, sizeof(q));
-	if (r < 0)
-		return r;
-	q.name = strndup(line->p, n);
-	q.value = strndup(v, (size_t)(line->p + line->n - v));
-	p->parameter[p->n++] = q;
-	return q.name && q.value ? 0 : -ENOMEM;
-}
-
-/* $name, ${name}, $(name).  What is not said in the file stays as it is written. */
-static int expand(const struct postfix *p, const char *value, unsigned int depth, FILE *out,
-		  size_t *written)
-{
-	for (const char *c = value; *c; c++) {
-		const struct parameter *q;
-		const char *name = c + 1, *end;
-		char close = 0;
-
-		if (*c != '$' || depth == 0) {
-			if (++*written > EXPAND_MAX)
-				return -EMSGSIZE;
-			fputc(*c, out);
-			continue;
-		}
-		if (*name == '{' || *name == '(')
-			close = *name++ == '{' ? '}' : ')';
-		for (end = name; isalnum((unsigned char)*end) || *end == '_'; end++)
-			;
-		q = find(p, name, (size_t)(end - name));
-		if (!q || (close && *end != close)) {
-			++*written;
-			fputc(*c, out);
-			continue;
-		}
-		if (expand(p, q->value, depth - 1, out, written) < 0)
-			return -EMSGSIZE;
-		c = close ? end : end - 1;
-	}
-	return 0;
-}
-
-/* The value of a parameter with its place in p->i; NULL: not said (*r 0) or *r < 0. */
-static char *value_of(struct postfix *p, const char *name, int *r)
-{
-	const struct parameter *q = find(p, name, strlen(name));
-	size_t len = 0, written = 0;
-	char *text = NULL;
-	FILE *f;
-
-	*r = 0;
-	if (!q)
-		return NULL;
-	p->i->path = q->path;
-	p->i->line = q->line;
-	f = open_memstream(&text, &len);
-	if (!f) {
-		*r = -ENOMEM;
-		return NULL;
-	}
-	if (expand(p, q->value, EXPAND_DEPTH, f, &written) < 0)
-		mr_import_error(p->i, "%s: more than %d bytes with its variables", name,
-				EXPAND_MAX);
-	if (fclose(f) != 0) {
-		free(text);
-		*r = -ENOMEM;
-		return NULL;
-	}
-	return text;
-}
-
-/* The next word of a list; { … } is one word, and what Postfix calls a file is told apart later. */
-static bool list_word(struct mr_text *rest, struct mr_text *word)
-{
-	unsigned int depth = 0;
-
-	while (rest->n && strchr(BLANKS, *rest->p))
-		rest->p++, rest->n--;
-	if (!rest->n || *rest->p != '{')
-		return mr_import_word(rest, BLANKS, word);
-	*word = (struct mr_text){ rest->p, 0 };
-	do {
-		depth += *rest->p == '{';
-		depth -= *rest->p == '}';
-		rest->p++, rest->n--, word->n++;
-	} while (rest->n && depth);
-	return true;
-}
-
-/* "hash:/etc/postfix/x": the type into buf, the path behind it; NULL: no table */
-#define TYPE_MAX 32
-static char *table_path(const struct mr_text *word, char type[static TYPE_MAX])
-{
-	const char *colon = memchr(word->p, ':', word->n);
-	size_t n = colon ? (size_t)(colon - word->p) : 0;
-
-	if (!colon || n == 0 || n >= TYPE_MAX || n + 1 >= word->n)
-		return NULL;
-	for (size_t k = 0; k < n; k++)
-		if (!islower((unsigned char)word->p[k]))
-			return NULL;
-	memcpy(type, word->p, n);
-	type[n] = '\0';
-	return strndup(colon + 1, word->n - n - 1);
-}
 
 /* --- mynetworks ------------------------------------------------------------------------------- */
 
@@ -208,7 +52,7 @@ static int network_file(struct postfix *p, const struct mr_text *word, unsigned 
 
 			if (hash)
 				line.n = (size_t)(hash - line.p);
-			while (r == 0 && list_word(&line, &w))
+			while (r == 0 && mr_import_maincf_word(&line, &w))
 				r = network_word(p, w, depth - 1);
 		}
 	}
@@ -241,7 +85,7 @@ static int network_word(struct postfix *p, struct mr_text word, unsigned int dep
 {
 	struct mr_text none = { NULL, 0 }, whole = word;
 	struct mr_import_rule rule = { .action = MR_IMPORT_ALLOW, .noauth = true };
-	char type[TYPE_MAX], text[MR_IMPORT_BRACKETS];
+	char type[MR_IMPORT_TYPE], text[MR_IMPORT_BRACKETS];
 	_free_ char *path = NULL;
 	bool not = *word.p == '!', cut;
 
@@ -262,7 +106,7 @@ static int network_word(struct postfix *p, struct mr_text word, unsigned int dep
 		mr_import_left(p->i, &whole, "bits behind the prefix: Postfix does not start so");
 		return 0;
 	}
-	path = table_path(&word, type);
+	path = mr_import_maincf_table(&word, type);
 	if (!path)
 		return network_name(p, &word, not );
 	if (not ) {
@@ -272,20 +116,37 @@ static int network_word(struct postfix *p, struct mr_text word, unsigned int dep
 	return mr_import_table(p->i, type, path, MR_IMPORT_NETWORKS, &p->networks);
 }
 
+/* Without mynetworks Postfix looks at its own addresses. */
+static int networks_style(struct postfix *p)
+{
+	_free_ char *value = NULL;
+	struct mr_text style;
+	int r;
+
+	value = mr_import_maincf_value(&p->main, p->i, "mynetworks_style", "host", &r);
+	if (!value)
+		return r;
+	style = mr_text_of(value);
+	p->own = true;
+	p->subnet = mr_text_is(&style, "subnet");
+	if (!p->subnet && !mr_text_is(&style, "host"))
+		mr_import_left(p->i, &style, "mynetworks_style: name the networks in mynetworks");
+	fprintf(p->i->out, "# mynetworks is not set: only this host%s without a login\n",
+		p->subnet ? " and the private networks it is in relay" : " relays");
+	return 0;
+}
+
 static int networks(struct postfix *p)
 {
 	_free_ char *value = NULL;
 	struct mr_text rest, word;
 	int r;
 
-	value = value_of(p, "mynetworks", &r);
-	if (!value && r == 0 && p->any_main)
-		fputs("# mynetworks is not set: only this host relays without a login\n",
-		      p->i->out);
+	value = mr_import_maincf_value(&p->main, p->i, "mynetworks", NULL, &r);
 	if (!value)
-		return r;
+		return r < 0 || !p->any_main ? r : networks_style(p);
 	rest = mr_text_of(value);
-	while (r == 0 && list_word(&rest, &word))
+	while (r == 0 && mr_import_maincf_word(&rest, &word))
 		r = network_word(p, word, EXPAND_DEPTH);
 	return r;
 }
@@ -301,8 +162,8 @@ static bool decides_relay(const struct mr_text *word)
 static int asked_table(struct postfix *p, const struct mr_text *check, const struct mr_text *table,
 		       bool relays)
 {
-	char type[TYPE_MAX];
-	_free_ char *path = table_path(table, type);
+	char type[MR_IMPORT_TYPE];
+	_free_ char *path = mr_import_maincf_table(table, type);
 	bool sender = mr_text_is(check, "check_sender_access");
 	struct mr_import_rules none = { 0 };
 
@@ -325,23 +186,23 @@ static int restriction_list(struct postfix *p, const char *name, bool relay)
 	bool trusted = false;
 	int r;
 
-	value = value_of(p, name, &r);
+	value = mr_import_maincf_value(&p->main, p->i, name, NULL, &r);
 	if (!value)
 		return r;
 	rest = mr_text_of(value);
-	while (r == 0 && list_word(&rest, &word)) {
+	while (r == 0 && mr_import_maincf_word(&rest, &word)) {
 		trusted |= mr_text_is(&word, "permit_mynetworks");
 		relay &= !decides_relay(&word);
 		if (mr_text_is(&word, "check_sender_access") ||
 		    mr_text_is(&word, "check_client_access")) {
 			if (mr_text_is(&word, "check_client_access"))
 				p->trusted_first |= trusted;
-			if (list_word(&rest, &table))
+			if (mr_import_maincf_word(&rest, &table))
 				r = asked_table(p, &word, &table, relay);
 		} else if (mr_text_is(&word, "check_helo_access") ||
 			   mr_text_is(&word, "check_recipient_access") ||
 			   mr_text_is(&word, "check_reverse_client_hostname_access")) {
-			if (list_word(&rest, &table))
+			if (mr_import_maincf_word(&rest, &table))
 				mr_import_left(p->i, &table, "%.*s stays with Postfix", (int)word.n,
 					       word.p);
 		}
@@ -368,25 +229,77 @@ static int restrictions(struct postfix *p)
 
 /* --- domains ---------------------------------------------------------------------------------- */
 
-static int domains(struct postfix *p, const char *name, FILE *to)
+static int domain_word(struct postfix *p, const char *name, struct mr_text word, FILE *to,
+		       unsigned int depth);
+
+/* A file of names, or the text that a table was made of, whose keys are names. */
+static int domain_file(struct postfix *p, const char *name, const char *path, FILE *to,
+		       unsigned int depth)
+{
+	_free_ char *data = NULL, *buf = NULL;
+	const char *was = p->i->path, *at;
+	unsigned int was_line = p->i->line;
+	struct mr_text line, word;
+	size_t len;
+	int r = 0;
+
+	if (mr_import_read(p->i, path, false, &data, &len)) {
+		at = data;
+		while (r == 0 && (r = mr_import_logical(p->i, &at, data + len, &buf, &line)) > 0) {
+			mr_import_word(&line, BLANKS, &word);
+			/* a table of aliases has addresses and users as well */
+			if (!memchr(word.p, '@', word.n) && memchr(word.p, '.', word.n))
+				r = domain_word(p, name, word, to, depth);
+			else
+				r = 0;
+		}
+	}
+	p->i->path = was;
+	p->i->line = was_line;
+	return r;
+}
+
+static int domain_word(struct postfix *p, const char *name, struct mr_text word, FILE *to,
+		       unsigned int depth)
+{
+	char type[MR_IMPORT_TYPE] = "hash";
+	_free_ char *path =
+		*word.p == '/' ? strndup(word.p, word.n) : mr_import_maincf_table(&word, type);
+
+	if (path && depth && mr_import_hashed(type) && access(path, R_OK) == 0)
+		return domain_file(p, name, path, to, depth - 1);
+	if (p->i->line == 0 && memchr(word.p, '$', word.n)) {
+		p->unknown = true; /* the host's own name, and nobody said it */
+		return 0;
+	}
+	if (!mr_import_domain(word.p, word.n)) {
+		mr_import_left(p->i, &word,
+			       path ? "%s: domains that stand elsewhere" : "%s: not a name", name);
+		p->unknown |= *word.p != '[' && *word.p != '!';
+		return 0;
+	}
+	fputc(' ', to);
+	mr_import_quote(to, word.p, word.n);
+	return 0;
+}
+
+/* `instead` counts where the parameter is not said, as with Postfix: another one, or a list. */
+static int domains(struct postfix *p, const char *name, const char *instead, FILE *to)
 {
 	_free_ char *value = NULL;
 	struct mr_text rest, word;
 	int r;
 
-	value = value_of(p, name, &r);
+	value = mr_import_maincf_value(&p->main, p->i, name, p->any_main ? instead : NULL, &r);
 	if (!value)
 		return r;
 	rest = mr_text_of(value);
-	while (list_word(&rest, &word)) {
-		if (!mr_import_domain(word.p, word.n)) {
-			mr_import_left(p->i, &word, "%s: not a name", name);
-			continue;
-		}
-		fputc(' ', to);
-		mr_import_quote(to, word.p, word.n);
+	while (r == 0 && mr_import_maincf_word(&rest, &word)) {
+		if (instead && strncmp(word.p, instead, strlen(instead)) == 0)
+			continue; /* neither is said */
+		r = domain_word(p, name, word, to, 1);
 	}
-	return 0;
+	return r;
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -426,8 +339,9 @@ static void print(struct postfix *p, const char *notes, const char *local, const
 		      out);
 	if (!p->trusted_first)
 		keep_relaying(p);
-	if (n && p->any_main && !find(p, "mynetworks", strlen("mynetworks")))
-		fputs("\tallow loopback noauth;\n", n);
+	if (n && p->own)
+		fprintf(n, "\tallow loopback noauth;\n%s",
+			p->subnet ? "\tallow local noauth;\n" : "");
 	if (n)
 		mr_import_rules_put(&p->networks, "mynetworks", out, n);
 	if (a)
@@ -438,7 +352,15 @@ static void print(struct postfix *p, const char *notes, const char *local, const
 	}
 	if (p->any_main) {
 		fputs("relay {\n\tmode addresses;\n", out);
-		if (*local)
+		if (*local && p->unknown)
+			fprintf(out,
+				"\t# Not all domains are known here.  Add those that "
+				"are "
+				"missing, then\n"
+				"\t# take the # away: until then nobody is refused relaying here.\n"
+				"\t#local-domains {%s }\n",
+				local);
+		else if (*local)
 			fprintf(out, "\tlocal-domains {%s }\n", local);
 		else
 			fputs("\t# Until your domains are listed nobody is refused relaying here.\n"
@@ -466,7 +388,8 @@ static const char *guess(const char *data, size_t len)
 	const char *at = data;
 	bool cut;
 
-	if (mr_import_logical(&quiet, &at, data + len, &buf, &line) <= 0 || is_parameter(&line))
+	if (mr_import_logical(&quiet, &at, data + len, &buf, &line) <= 0 ||
+	    mr_import_maincf_is(&line))
 		return NULL;
 	mr_import_word(&line, " \t", &word);
 	return memchr(word.p, '/', word.n) && mr_import_prefix(&word, &none, &prefix, &cut) == 0
@@ -495,7 +418,7 @@ static int read_arg(struct postfix *p, const char *arg)
 	p->any_main = true;
 	at = data;
 	while ((r = mr_import_logical(p->i, &at, data + len, &buf, &line)) > 0) {
-		r = add_parameter(p, &line);
+		r = mr_import_maincf_add(&p->main, p->i, &line);
 		if (r < 0)
 			return r;
 	}
@@ -504,11 +427,7 @@ static int read_arg(struct postfix *p, const char *arg)
 
 static void clear(struct postfix *p)
 {
-	for (size_t k = 0; k < p->n; k++) {
-		free(p->parameter[k].name);
-		free(p->parameter[k].value);
-	}
-	free(p->parameter);
+	mr_import_maincf_clear(&p->main);
 	for (size_t k = 0; k < p->access.n; k++)
 		free(p->access.v[k].domain);
 	for (size_t k = 0; k < p->networks.n; k++)
@@ -528,12 +447,12 @@ static int import(struct postfix *p)
 	if (r == 0)
 		r = restrictions(p);
 	if (r == 0)
-		r = domains(p, "mydestination", p->local);
+		r = domains(p, "mydestination", "$mydestination", p->local);
 	if (r == 0)
-		r = domains(p, "virtual_mailbox_domains", p->local);
+		r = domains(p, "virtual_mailbox_domains", "$virtual_mailbox_maps", p->local);
 	if (r == 0)
-		r = domains(p, "virtual_alias_domains", p->local);
-	return r < 0 ? r : domains(p, "relay_domains", p->to);
+		r = domains(p, "virtual_alias_domains", "$virtual_alias_maps", p->local);
+	return r < 0 ? r : domains(p, "relay_domains", NULL, p->to);
 }
 
 int mr_import_postfix(struct mr_import *i)

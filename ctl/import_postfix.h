@@ -7,6 +7,27 @@
 
 #include "import.h"
 
+/* Parameters, of one file or several. */
+struct mr_import_parameter;
+struct mr_import_maincf {
+	struct mr_import_parameter *parameter;
+	size_t n, allocated;
+};
+/* "name = value" as one logical line; another line is told as an error.  0 or -ENOMEM. */
+int mr_import_maincf_add(struct mr_import_maincf *m, struct mr_import *i,
+			 const struct mr_text *line);
+bool mr_import_maincf_is(const struct mr_text *line);
+/* The value of a parameter, with its place in i; `instead`, or NULL, where it is not said.  *r is 0
+ * or -ENOMEM. */
+char *mr_import_maincf_value(const struct mr_import_maincf *m, struct mr_import *i,
+			     const char *name, const char *instead, int *r);
+/* The next word of a list; what stands in braces is part of it: { … }, inline:{ … }. */
+bool mr_import_maincf_word(struct mr_text *rest, struct mr_text *word);
+/* "hash:/etc/postfix/x": the type into buf, the path behind it; NULL: no table */
+#define MR_IMPORT_TYPE 32
+char *mr_import_maincf_table(const struct mr_text *word, char type[static MR_IMPORT_TYPE]);
+void mr_import_maincf_clear(struct mr_import_maincf *m);
+
 struct mr_import_rule {
 	enum { MR_IMPORT_ALLOW, MR_IMPORT_DENY, MR_IMPORT_REJECT } action;
 	bool noauth;
@@ -27,6 +48,8 @@ enum mr_import_use {
 	MR_IMPORT_NETWORKS, /* mynetworks: whatever it answers, who is in it relays */
 	MR_IMPORT_SENDERS, /* by sender: becomes lines of a kill file */
 };
+/* Was the table made of lines of text, KEY and value? */
+bool mr_import_hashed(const char *type);
 /* Reads one table and adds its rules; `type` is what stands before the colon in main.cf. */
 int mr_import_table(struct mr_import *i, const char *type, const char *path, enum mr_import_use use,
 		    struct mr_import_rules *rules);

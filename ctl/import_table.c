@@ -260,7 +260,7 @@ static int by_depth(const void *a, const void *b)
 
 /* --- a table ---------------------------------------------------------------------------------- */
 
-static bool hashed(const char *type)
+bool mr_import_hashed(const char *type)
 {
 	static const char *const types[] = { "hash", "btree", "lmdb", "texthash",
 					     "dbm",  "cdb",   "sdbm" };
@@ -280,7 +280,7 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 	unsigned int was_line = i->line;
 	struct mr_import_cidr cidr = { .nested = 0 };
 	size_t len, first = rules->n;
-	bool hash = hashed(type);
+	bool hash = mr_import_hashed(type);
 	int r = 0;
 
 	if ((!hash && strcmp(type, "cidr") != 0) || (!hash && use == MR_IMPORT_SENDERS)) {
@@ -292,6 +292,11 @@ int mr_import_table(struct mr_import *i, const char *type, const char *path, enu
 				  "are about networks and whole names"
 				: "a table of type %s",
 			type);
+		return 0;
+	}
+	if (*path == '{') {
+		mr_import_left(i, &name,
+			       "a table that stands in main.cf itself: say its lines as rules");
 		return 0;
 	}
 	if (was_line && access(path, R_OK) < 0) { /* named by main.cf: it may be elsewhere */

@@ -39,7 +39,9 @@ struct vpop3 {
 
 struct rule {
 	bool allow, noauth, router, local;
-	struct mr_prefix prefix; /* unless router, local */
+	bool stated; /* ALLOW or DENY stands in front: the line is no accident */
+	struct mr_prefix prefix; /* unless router, local, range */
+	const char *range; /* A-B, as the language has it too */
 	struct mr_text users; /* the rest of the line */
 	const char *user_blanks;
 };
@@ -94,7 +96,7 @@ static void add(struct vpop3 *v, const struct rule *r)
 				put(v, t, r, "loopback");
 			put(v, t, r, "local");
 		} else {
-			const char *source = mr_import_source(&r->prefix, buf);
+			const char *source = r->range ?: mr_import_source(&r->prefix, buf);
 
 			b->any |= strcmp(source, "any") == 0 && !r->users.n;
 			put(v, t, r, source);
@@ -120,14 +122,69 @@ static void leave(struct vpop3 *v, const struct mr_text *line, const char *why)
 	v->i->out = out;
 }
 
+/* "192.168.*.*", "192.168.*" and "*" as a prefix. */
+static bool wildcard(const struct mr_text *addr, char out[static MR_PREFIX_TEXT])
+{
+	const char *star = memchr(addr->p, '*', addr->n);
+	size_t head = star ? (size_t)(star - addr->p) : addr->n, dots = 0;
+
+	if (!star || head >= 16)
+		return false;
+	for (size_t k = head; k < addr->n; k++)
+		if (addr->p[k] != ((k - head) % 2 ? '.' : '*'))
+			return false;
+	for (size_t k = 0; k < head; k++)
+		dots += addr->p[k] == '.';
+	if (dots > 3 || (addr->n - head + 1) / 2 > 4 - dots || (head && addr->p[head - 1] != '.'))
+		return false;
+	snprintf(out, MR_PREFIX_TEXT, "%.*s%s/%zu", (int)head, addr->p, &"0.0.0.0"[2 * dots],
+		 8 * dots);
+	return true;
+}
+
+/* ADDRESS-ADDRESS, into buf. */
+static bool range(const struct mr_text *addr, char buf[static 2 * MR_ADDR_TEXT])
+{
+	const char *dash = memchr(addr->p, '-', addr->n);
+	size_t n = dash ? (size_t)(dash - addr->p) : 0;
+	struct mr_prefix out[MR_RANGE_PREFIXES];
+	struct mr_addr a, b;
+	size_t count;
+
+	if (!dash || mr_addr_parse(addr->p, n, &a) < 0 ||
+	    mr_addr_parse(dash + 1, addr->n - n - 1, &b) < 0 ||
+	    mr_addr_is4(&a) != mr_addr_is4(&b) || mr_range_prefixes(&a, &b, out, &count) < 0)
+		return false;
+	snprintf(buf, 2 * MR_ADDR_TEXT, "%.*s", (int)addr->n, addr->p);
+	return true;
+}
+
 static void add_address(struct vpop3 *v, struct rule *r, const struct mr_text *line,
 			const struct mr_text *addr, const struct mr_text *mask)
 {
+	char text[2 * MR_ADDR_TEXT];
+	struct mr_text whole;
 	bool cut;
-	int n = mr_import_prefix(addr, mask, &r->prefix, &cut);
+	int n;
 
+	if (!mask->n && range(addr, text)) {
+		r->range = text;
+		add(v, r);
+		return;
+	}
+	if (!mask->n && wildcard(addr, text)) {
+		whole = mr_text_of(text);
+		addr = &whole;
+	}
+	n = mr_import_prefix(addr, mask, &r->prefix, &cut);
+	if (n == -EDOM && mr_import_named(addr))
+		n = -EINVAL;
 	if (n == -EDOM) {
 		leave(v, line, "the netmask has holes");
+		return;
+	}
+	if (n < 0 && r->stated && mr_import_named(addr)) {
+		leave(v, line, "no address: names of clients stand behind `name` here");
 		return;
 	}
 	if (n < 0) {
@@ -176,7 +233,7 @@ static void old_rule(struct vpop3 *v, const struct mr_text *line)
 /* ALLOW|DENY SOURCE [MASK] [NOAUTH] [USERS] [USER…] */
 static void new_rule(struct vpop3 *v, bool allow, struct mr_text rest, const struct mr_text *line)
 {
-	struct rule r = { .allow = allow, .user_blanks = BLANKS "," };
+	struct rule r = { .allow = allow, .stated = true, .user_blanks = BLANKS "," };
 	struct mr_text source = { NULL, 0 }, mask = { NULL, 0 }, word, ahead;
 	const struct mr_text any = mr_text_of("0.0.0.0/0");
 

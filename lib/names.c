@@ -169,7 +169,7 @@ static const char *names_fault(enum mr_names_kind kind, const char *p, size_t le
 		return "no user before the @";
 	if (kind == MR_NAMES_KILL && at == p && n > 1 && host[0] == '*')
 		host++, n--;
-	if (memchr(host, '*', n))
+	if (memchr(host, '*', n) || (at && memchr(p, '*', (size_t)(at - p))))
 		return kind == MR_NAMES_KILL ? "a * stands only right behind the @, and not alone"
 					     : "a * is for the kill file: here names are exact";
 	return NULL;

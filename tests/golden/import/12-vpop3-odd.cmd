@@ -1,0 +1,1 @@
+import vpop3 pop3:vpop3-odd.txt

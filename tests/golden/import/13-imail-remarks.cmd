@@ -1,0 +1,1 @@
+import imail relay-remarks.txt

@@ -1,0 +1,1 @@
+import postfix nets.cf
