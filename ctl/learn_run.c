@@ -36,14 +36,15 @@ enum mr_exit mr_learn_run_open(struct mr_learn_run *run, const char *const *form
 		.policy = run->policy, .legacy = !formats, .formats = formats, .n_formats = n
 	};
 	struct mr_error e = { "out of memory" };
-	time_t now = time(NULL);
-	struct tm tm = { 0 };
+	uint64_t now = mr_realtime_us();
+	struct mr_zone zone;
 
-	localtime_r(&now, &tm);
-	run->now = (uint64_t)now * SECOND_NS;
+	tzset();
+	mr_zone_read(now, &zone);
+	run->now = now / 1000000 * SECOND_NS;
 	if (mr_reader_new(&o, &run->reader, &e) < 0)
 		return mr_ctl_fail(MR_EXIT_USAGE, "%s", e.text);
-	mr_reader_clock(run->reader, mr_realtime_us(), tm.tm_gmtoff);
+	mr_reader_clock(run->reader, now, &zone);
 	return MR_EXIT_DONE;
 }
 

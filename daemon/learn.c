@@ -60,19 +60,16 @@ static int take_event(struct mr_learn *l, const struct mr_event *e, uint64_t lat
 
 /* --- what the sources call -------------------------------------------------------------------- */
 
-static long zone_of(struct mr_learn *l, uint64_t real_us)
+static const struct mr_zone *zone_of(struct mr_learn *l, uint64_t real_us)
 {
 	uint64_t now = mr_boottime_ns();
-	time_t t = (time_t)(real_us / 1000000);
-	struct tm tm;
 
-	if (l->zone_at && now < l->zone_at + ZONE_NS)
-		return l->gmtoff;
+	if (l->zone_at && now < l->zone_at + ZONE_NS && mr_zone_offset(real_us) == l->zone.gmtoff)
+		return &l->zone;
 	l->zone_at = now;
 	tzset();
-	if (localtime_r(&t, &tm))
-		l->gmtoff = tm.tm_gmtoff;
-	return l->gmtoff;
+	mr_zone_read(real_us, &l->zone);
+	return &l->zone;
 }
 
 static void on_begin(void *userdata)

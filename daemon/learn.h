@@ -75,7 +75,7 @@ struct mr_learn {
 	bool save_failed; /* told */
 	bool changed; /* an entry, since the last turn's end */
 	uint64_t zone_at; /* boot ns: the time zone was looked at */
-	long gmtoff;
+	struct mr_zone zone;
 	struct mr_learn_budget budget[2]; /* by enum mr_entry_kind */
 	struct mr_trust *trust;
 	struct mr_learn_sessions restored; /* as read at start, until the sources have theirs */

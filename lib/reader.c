@@ -168,9 +168,11 @@ void mr_reader_free(struct mr_reader *r)
 	free(r);
 }
 
-void mr_reader_clock(struct mr_reader *r, uint64_t now_us, long gmtoff)
+void mr_reader_clock(struct mr_reader *r, uint64_t now_us, const struct mr_zone *zone)
 {
-	r->clock = (struct mr_clock){ .now_us = now_us, .gmtoff = gmtoff };
+	r->clock = (struct mr_clock){ .now_us = now_us };
+	if (zone)
+		r->clock.zone = *zone;
 }
 
 static void copy_printable(char *to, size_t room, struct mr_str s)

@@ -181,12 +181,9 @@ void mr_logfile_since(struct mr_logfile *l, uint64_t since_us)
 {
 	_free_ char *block = malloc(SINCE_BLOCK);
 	uint64_t low = 0, high = l->old_end;
-	time_t now = time(NULL);
 	struct mr_clock clock = { .now_us = mr_realtime_us() };
-	struct tm tm;
 
-	if (localtime_r(&now, &tm))
-		clock.gmtoff = tm.tm_gmtoff;
+	mr_zone_read(clock.now_us, &clock.zone);
 	if (!block || !time_at(l, 0, block, &clock)) {
 		mr_logfile_seek(l, high);
 		return;

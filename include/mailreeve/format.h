@@ -31,9 +31,23 @@ struct mr_line {
 	struct mr_str text; /* the whole line */
 };
 #define MR_HOST_WORDS 4 /* of eight bytes: longer names of hosts are not remembered */
+/* Changes of the clocks within thirteen months: two where there is a summer time, four in Morocco.
+ */
+#define MR_ZONE_CHANGES 4
+struct mr_zone {
+	long gmtoff; /* seconds east of UTC, now */
+	struct {
+		uint64_t until_us; /* realtime; 0: no change is known */
+		long gmtoff;
+	} before[MR_ZONE_CHANGES]; /* latest first */
+};
+/* The local zone of this process (tzset(3)), as of now. */
+void mr_zone_read(uint64_t now_us, struct mr_zone *out);
+long mr_zone_offset(uint64_t at_us);
+
 struct mr_clock {
-	uint64_t now_us; /* realtime: gives year and zone to stamps that have none */
-	long gmtoff; /* seconds east of UTC */
+	uint64_t now_us; /* realtime: gives a year to stamps that have none */
+	struct mr_zone zone; /* of stamps that name none */
 	/* the last stamps, because they repeat; to be zeroed at first */
 	char last[16];
 	int64_t last_days;

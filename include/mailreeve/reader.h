@@ -29,8 +29,9 @@ int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, str
 void mr_reader_free(struct mr_reader *r);
 MR_DEFINE_CLEANUP(struct mr_reader *, mr_reader_free)
 
-/* Realtime now: gives stamps their year.  A dry run leaves it at the file's own time. */
-void mr_reader_clock(struct mr_reader *r, uint64_t now_us, long gmtoff);
+/* Realtime now, which gives stamps their year, and their zone (NULL: UTC).  A dry run leaves it at
+ * the file's own time. */
+void mr_reader_clock(struct mr_reader *r, uint64_t now_us, const struct mr_zone *zone);
 /* One line of text; EVENT: *out is filled.  NOT_MINE: no format knows the program. */
 enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struct mr_event *out);
 /* One record whose frame is known (the journal). */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define US_PER_S    1000000u
+#define AHEAD_US    60000000u /* the clock of a line's writer may be so far ahead of ours */
 #define DAY_S	    86400
 #define UNIX_MIN_S  1000000000 /* seconds: a number below is no time, in a log of this century */
 #define TAI_AHEAD_S 10 /* seconds; multilog adds no later leap second without a table */
@@ -89,6 +90,25 @@ static uint64_t stamp(int64_t days, int seconds, uint32_t us, long gmtoff)
 	return s <= 0 ? 0 : (uint64_t)s * US_PER_S + us;
 }
 
+/*
+ * A stamp that names no zone, by the zone that was in force then.  What the clocks of autumn show
+ * twice is the later one, unless that is still to come.
+ */
+static uint64_t local(const struct mr_clock *c, int64_t days, int seconds, uint32_t us)
+{
+	const struct mr_zone *z = &c->zone;
+	uint64_t t = stamp(days, seconds, us, z->gmtoff), earlier;
+
+	for (size_t i = 0; i < MR_ZONE_CHANGES && z->before[i].until_us; i++) {
+		earlier = stamp(days, seconds, us, z->before[i].gmtoff);
+		if (t >= z->before[i].until_us &&
+		    (t <= c->now_us + AHEAD_US || earlier >= z->before[i].until_us))
+			return t;
+		t = earlier;
+	}
+	return t;
+}
+
 /* ".123456" -> microseconds; eats it. */
 static uint32_t fraction(struct mr_str *s)
 {
@@ -107,37 +127,39 @@ static uint32_t fraction(struct mr_str *s)
 	return us;
 }
 
-/* "Z", "+01:00", "+0100", with an optional blank before it; eats it and sets *gmtoff. */
-static void zone(struct mr_str *s, long *gmtoff)
+/* "Z", "+01:00", "+0100", with an optional blank before it; eats it and sets *gmtoff.  false: none.
+ */
+static bool zone(struct mr_str *s, long *gmtoff)
 {
 	struct mr_str t = *s;
 	int sign, h, m;
 
 	if (MR_CUT(s, "Z")) {
 		*gmtoff = 0;
-		return;
+		return true;
 	}
 	MR_CUT(&t, " ");
 	if (t.n < 5 || (*t.p != '+' && *t.p != '-'))
-		return;
+		return false;
 	sign = *t.p == '-' ? -1 : 1;
 	if (t.p[3] == ':' && t.n < 6)
-		return;
+		return false;
 	h = digits(t.p + 1, 2);
 	m = digits(t.p + 3 + (t.p[3] == ':'), 2);
 	if (h < 0 || m < 0)
-		return;
+		return false;
 	*gmtoff = sign * (h * 3600L + m * 60L);
 	t.n -= 5 + (size_t)(t.p[3] == ':');
 	t.p += 5 + (t.p[3] == ':');
 	*s = t;
+	return true;
 }
 
 /* The latest such day that is not in the future.  Another host's clock may be ahead, and ours moves
  * on while lines are read: on New Year's Eve the next year is asked too. */
 static int64_t latest_date(const struct mr_clock *c, int month, int day)
 {
-	int64_t now_days = (int64_t)((c->now_us / US_PER_S + (uint64_t)c->gmtoff) / DAY_S);
+	int64_t now_days = (int64_t)((c->now_us / US_PER_S + (uint64_t)c->zone.gmtoff) / DAY_S);
 	int64_t year = year_of(now_days) + 1, days;
 
 	do
@@ -167,7 +189,7 @@ static bool cut_bsd(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 			return false;
 		c->last_days = latest_date(c, month, day);
 	}
-	*out = stamp(c->last_days, sec, 0, c->gmtoff);
+	*out = local(c, c->last_days, sec, 0);
 	memcpy(c->last, s->p, MR_STAMP_BSD);
 	c->last_us = *out;
 cut:
@@ -242,7 +264,7 @@ static bool cut_with_year(struct mr_str *s, const struct mr_clock *c, uint64_t *
 	y = digits(year, 4);
 	if (!month || day < 1 || day > 31 || sec < 0 || y < 1970)
 		return false;
-	*out = stamp(days_from_civil(y, month, day), sec, 0, c->gmtoff);
+	*out = local(c, days_from_civil(y, month, day), sec, 0);
 	s->p += n;
 	s->n -= n;
 	return true;
@@ -252,7 +274,7 @@ static bool cut_with_year(struct mr_str *s, const struct mr_clock *c, uint64_t *
 bool mr_stamp_iso(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 {
 	int y, m, d, sec;
-	long gmtoff = c->gmtoff;
+	long gmtoff;
 	uint32_t us;
 	char sep;
 
@@ -277,8 +299,8 @@ cut:
 	s->p += ISO_BYTES;
 	s->n -= ISO_BYTES;
 	us = fraction(s);
-	zone(s, &gmtoff);
-	*out = stamp(c->last_iso_days, c->last_iso_second, us, gmtoff);
+	*out = zone(s, &gmtoff) ? stamp(c->last_iso_days, c->last_iso_second, us, gmtoff)
+				: local(c, c->last_iso_days, c->last_iso_second, us);
 	return true;
 }
 
@@ -296,7 +318,8 @@ static bool cut_journalctl(struct mr_str *s, struct mr_clock *c, uint64_t *out)
 		    !mr_cut_class(&t, MR_CLASS_WORD, &zone_name))
 			return false;
 		if (mr_str_is(zone_name, "UTC"))
-			*out += (uint64_t)c->gmtoff * US_PER_S;
+			*out = stamp(c->last_iso_days, c->last_iso_second,
+				     (uint32_t)(*out % US_PER_S), 0);
 	} else {
 		if (!mr_cut_number(&t, &seconds) || seconds < UNIX_MIN_S || seconds > UINT32_MAX ||
 		    t.n == 0 || *t.p != '.')
@@ -315,8 +338,9 @@ bool mr_stamp_bracket(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
 {
 	struct mr_str t = *s;
 	int y, m, d, sec;
-	long gmtoff = c->gmtoff;
+	long gmtoff;
 	uint32_t us;
+	bool named;
 
 	if (t.n < 22 || *t.p != '[' || (t.p[3] != '-' && t.p[3] != '/') || t.p[7] != t.p[3] ||
 	    (t.p[12] != ' ' && t.p[12] != ':'))
@@ -330,11 +354,12 @@ bool mr_stamp_bracket(struct mr_str *s, const struct mr_clock *c, uint64_t *out)
 	t.p += 21;
 	t.n -= 21;
 	us = fraction(&t);
-	zone(&t, &gmtoff);
+	named = zone(&t, &gmtoff);
 	if (!MR_CUT(&t, "]"))
 		return false;
 	MR_CUT(&t, ":");
-	*out = stamp(days_from_civil(y, m, d), sec, us, gmtoff);
+	*out = named ? stamp(days_from_civil(y, m, d), sec, us, gmtoff)
+		     : local(c, days_from_civil(y, m, d), sec, us);
 	*s = t;
 	return true;
 }

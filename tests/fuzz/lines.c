@@ -67,11 +67,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (mr_reader_new(&o, &r, &err) < 0)
 		abort();
-	mr_reader_clock(r, 1795298400000000u, 0);
+	mr_reader_clock(r, 1795298400000000u, NULL);
 	o.thorough = true;
 	if (mr_reader_new(&o, &thorough, &err) < 0)
 		abort();
-	mr_reader_clock(thorough, 1795298400000000u, 0);
+	mr_reader_clock(thorough, 1795298400000000u, NULL);
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = (size_t)((nl ? nl + 1 : end) - p);

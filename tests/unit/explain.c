@@ -55,7 +55,7 @@ static struct mr_reader *reader_new(void)
 		mr_reader_new(&(struct mr_reader_options){ .legacy = true, .sessions = 1024 }, &r,
 			      NULL),
 		0);
-	mr_reader_clock(r, 1795295900000000ull, 0);
+	mr_reader_clock(r, 1795295900000000ull, NULL);
 	return r;
 }
 

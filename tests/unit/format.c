@@ -127,7 +127,7 @@ static struct mr_reader *reader(bool legacy)
 	struct mr_error e;
 
 	assert_int_equal(mr_reader_new(&o, &r, &e), 0);
-	mr_reader_clock(r, 1795298400000000u, 0);
+	mr_reader_clock(r, 1795298400000000u, NULL);
 	return r;
 }
 

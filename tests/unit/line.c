@@ -275,7 +275,7 @@ static void test_zeroes(void **state)
 {
 	static const char line[32] = { [15] = ' ', [16] = 'a', ':', ' ', 'b' };
 	static const char iso[32] = { [19] = ' ', [20] = 'a', ':', ' ', 'b' };
-	struct mr_clock c = { .now_us = NOW_US, .gmtoff = -18000 };
+	struct mr_clock c = { .now_us = NOW_US, .zone.gmtoff = -18000 };
 	struct mr_line l;
 
 	(void)state;

@@ -29,7 +29,7 @@ static struct pair readers(void)
 	struct pair p = { 0 };
 
 	assert_int_equal(mr_reader_new(&o, &p.fast, NULL), 0);
-	mr_reader_clock(p.fast, NOW_US, 0);
+	mr_reader_clock(p.fast, NOW_US, NULL);
 	o.thorough = true;
 	assert_int_equal(mr_reader_new(&o, &p.thorough, NULL), 0);
 	return p;
@@ -53,7 +53,7 @@ static void check(struct pair r, const char *p, size_t n)
 	struct mr_event a, b;
 	enum mr_parse x, y;
 
-	mr_reader_clock(r.thorough, NOW_US, 0); /* forgets the last stamp */
+	mr_reader_clock(r.thorough, NOW_US, NULL); /* forgets the last stamp */
 	x = mr_reader_line(r.fast, p, n, &a);
 	y = mr_reader_line(r.thorough, p, n, &b);
 	if (x != y || (x == MR_PARSE_EVENT && !same_event(&a, &b)))
