@@ -114,7 +114,8 @@ static int expand(const struct mr_import_maincf *m, const char *value, unsigned 
 			fputc(*c, out);
 			continue;
 		}
-		if (expand(m, v, depth - 1, out, written) < 0)
+		/* a reference counts, too: values of nothing would be walked for ever */
+		if (++*written > EXPAND_MAX || expand(m, v, depth - 1, out, written) < 0)
 			return -EMSGSIZE;
 		c = close ? end : end - 1;
 	}

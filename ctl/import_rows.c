@@ -143,7 +143,7 @@ static void next(struct sql *s)
 	for (s->t.text.n = 0; s->at < s->end; s->at++, s->t.text.n++)
 		if (!isalnum((unsigned char)*s->at) && !strchr("_$-+@", *s->at) &&
 		    (unsigned char)*s->at < 0x80 &&
-		    !(*s->at == '.' && isdigit((unsigned char)s->at[-1])))
+		    !(*s->at == '.' && s->t.text.n && isdigit((unsigned char)s->at[-1])))
 			break;
 	if (s->t.text.n == 0) { /* a lone dot: `db`.`table` */
 		s->t.kind = MARK;

@@ -135,10 +135,14 @@ static const char *unusable(const struct mr_learn_sessions *s, struct file_head 
 /* The block of that name; false: there is none. */
 static bool find(const struct mr_learn_sessions *s, const char *name, struct mr_str *data)
 {
-	const char *p = s->data + sizeof(struct file_head), *end = s->data + s->n;
+	const char *p, *end;
 	struct block b;
 
-	for (; s->n && (size_t)(end - p) >= sizeof(b); p += b.name + b.data) {
+	if (!s->n)
+		return false;
+	p = s->data + sizeof(struct file_head);
+	end = s->data + s->n;
+	for (; (size_t)(end - p) >= sizeof(b); p += b.name + b.data) {
 		memcpy(&b, p, sizeof(b));
 		p += sizeof(b);
 		if (b.name > (size_t)(end - p) || b.data > (size_t)(end - p) - b.name)

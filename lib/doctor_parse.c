@@ -63,10 +63,11 @@ static int check_text(const struct mr_doctor_text *t, struct mr_error *e)
 /* A line with those that continue it, in the arena; NULL: the end, or no memory. */
 static char *logical(struct mr_doctor *d, struct reader *r, unsigned int *line)
 {
-	char *text = NULL;
+	_free_ char *text = NULL;
+	size_t len = 0, allocated = 0, n;
+	char *copy = NULL;
 	const char *p;
 	bool indented;
-	size_t n;
 
 	for (;;) {
 		struct reader back = *r;
@@ -75,20 +76,26 @@ static char *logical(struct mr_doctor *d, struct reader *r, unsigned int *line)
 			break;
 		if (!n || *p == '#')
 			continue;
-		if (text && !indented) {
+		if (len && !indented) {
 			*r = back;
 			break;
 		}
-		if (!text)
-			*line = r->line;
-		text = mr_arena_printf(&d->arena, "%s%s%.*s", text ? text : "", text ? " " : "",
-				       (int)n, p);
-		if (!text) {
+		if (mr_grow(&text, &allocated, len + 1 + n, 1) < 0) {
 			d->failed = true;
-			break;
+			return NULL;
 		}
+		if (len)
+			text[len++] = ' ';
+		else
+			*line = r->line;
+		memcpy(text + len, p, n);
+		len += n;
 	}
-	return text;
+	if (len) {
+		copy = mr_arena_copy(&d->arena, text, len);
+		d->failed |= !copy;
+	}
+	return copy;
 }
 
 static int add(struct mr_doctor *d, struct mr_doctor_params *p, const char *name, size_t name_len,
@@ -310,6 +317,7 @@ static void expand(const struct mr_doctor *d, const struct mr_doctor_smtpd *s, c
 				v = mr_doctor_value(&s->options, key,
 						    mr_doctor_value(&d->main, key, NULL));
 			if (v) {
+				--*room; /* values of nothing end, too */
 				expand(d, s, v, depth - 1, out, room);
 				c = close ? end : end - 1;
 				continue;
@@ -375,7 +383,7 @@ static int dove_line(struct mr_doctor *d, struct nest *n, const char *p, size_t 
 		n->depth--;
 		return 0;
 	}
-	if (p[len - 1] == '{' && (!eq || eq[-1] != ' '))
+	if (p[len - 1] == '{' && (!eq || (eq > p && eq[-1] != ' ')))
 		return nest_open(n, p, len - 1) ? 0 : -EINVAL;
 	if (!eq)
 		return *p == '!' ? 0 : -EINVAL; /* !include of a configuration file itself */

@@ -105,6 +105,16 @@ static bool ambiguous(const struct mr_wording *w, struct mr_str s,
 	       mr_wording_read(w, s, &(struct mr_wording_wanted){ .not_addr = &a }, &other) == 0;
 }
 
+/* Zeroes in base64. */
+static bool is_zero(struct mr_str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] == 'A')
+		n++;
+	return n == s.n;
+}
+
 /* Why the parser refuses what fits the wording. */
 static const char *reason(const struct mr_wording *w, struct mr_str s,
 			  const struct mr_wording_reading *r)
@@ -132,7 +142,7 @@ static const char *reason(const struct mr_wording *w, struct mr_str s,
 		       "ended (lines that belong together are explained in one go, in their order)";
 	if (dovecot && end_of(addr) == end_of(s))
 		return "it ends with the address, which may have been cut: 192.0.2.1 of 192.0.2.10";
-	if (dovecot && session.n && strspn(session.p, "A") >= session.n)
+	if (dovecot && session.n && is_zero(session))
 		return "its session id holds nothing: Dovecot makes no such one";
 	if (strcmp(w->format, "nginx") == 0)
 		return "it may be part of a login name with line feeds, that began in a line "

@@ -424,6 +424,17 @@ static enum mr_parse parse_mail_process(struct mr_str s, enum mr_family family, 
 	return MR_PARSE_EVENT;
 }
 
+/* From where the program's name begins up to the line's end.  A record (of the journal) has them in
+ * two places: then it is the name alone, and what lies between is nobody's. */
+static struct mr_str whole_of(struct mr_str program, const struct mr_line *l)
+{
+	uintptr_t from = (uintptr_t)l->text.p, p = (uintptr_t)program.p;
+
+	if (p >= from && p - from < l->text.n)
+		program.n = (size_t)(l->message.p + l->message.n - program.p);
+	return program;
+}
+
 static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
 {
 	struct mr_str program = l->program, s = l->message, kind;
@@ -444,12 +455,8 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 	     kind.n < program.n && program.p[kind.n] != '(' && program.p[kind.n] != '<';)
 		kind.n++;
 	if (mr_str_is(kind, "auth") || mr_str_is(kind, "auth-worker") ||
-	    mr_str_is(kind, "dovecot-auth")) {
-		struct mr_str whole = { program.p,
-					(size_t)(l->message.p + l->message.n - program.p) };
-
-		return mr_dovecot_auth(l, whole, j, out);
-	}
+	    mr_str_is(kind, "dovecot-auth"))
+		return mr_dovecot_auth(l, whole_of(program, l), j, out);
 	family = family_of(kind);
 	if (family == MR_FAMILY_NONE)
 		return MR_PARSE_NOT_MINE;
@@ -457,13 +464,8 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 		MR_CUT(&s, "Info: ");
 		return parse_login(s, family, j, l->time_us, out);
 	}
-	if (kind.n < program.n) {
-		/* the prefix holds the user: take it from where it begins, up to the line's end */
-		struct mr_str whole = { program.p,
-					(size_t)(l->message.p + l->message.n - program.p) };
-
-		return parse_mail_process(whole, family, j, out);
-	}
+	if (kind.n < program.n) /* the prefix holds the user */
+		return parse_mail_process(whole_of(program, l), family, j, out);
 	return MR_PARSE_NOT_MINE; /* "imap[pid]: …" is Cyrus */
 }
 

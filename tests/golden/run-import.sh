@@ -71,6 +71,9 @@ text noendif 'if 10.0.0.0/8\n10.0.2.0/24 OK\n'
 (yes 'if 10.0.0.0/8' | head -40; yes endif | head -40) >"$work/deep"
 text noaction 'example.com\n'
 text bomb 'a=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\nb=$a$a$a$a$a$a$a$a\nc=$b$b$b$b$b$b$b$b\nd=$c$c$c$c$c$c$c$c$c\nmynetworks=$d$d$d$d$d$d\n'
+text nothing "$(for c in a:b b:c c:d d:e e:f f:g g:h h:i i:j; do
+	printf '%s=' "${c%:*}" && printf "\$${c#*:}%.0s" {1..20} && printf '\\n'
+done)j=\nmynetworks=\$a\n"
 text loop 'mynetworks = $mynetworks $a\na = $a $mynetworks\n'
 text nosql 'hello\n'
 text string "INSERT INTO mail_user_ip_restriction VALUES (1,2,'x\n"
@@ -100,6 +103,7 @@ refuse 'noendif:2: error: if without endif' postfix "cidr:$work/noendif"
 refuse 'deep:33: error: more than 32 times' postfix "cidr:$work/deep"
 refuse 'noaction:1: error: no action behind' postfix "hash:$work/noaction"
 refuse 'bomb:5: error: mynetworks: more than' postfix "$work/bomb"
+refuse 'nothing:11: error: mynetworks: more than' postfix "$work/nothing"
 refuse 'nosql:1: error: neither a dump' ispconfig "$work/nosql"
 refuse 'string:[12]: error: a string without end' ispconfig "$work/string"
 refuse 'columns:2: error: as many values' ispconfig "$work/columns"
