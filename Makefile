@@ -97,7 +97,12 @@ tests: all $(TESTS)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	$(call say,LD)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(LIB) $(LDLIBS) -o $@
+# these read what is not in the library, and no file
+$(B)/fuzz/import: $(call obj,$(wildcard ctl/import*.c))
+$(B)/fuzz/import: LDFLAGS += -Wl,--wrap=mr_read_file,--wrap=access
+$(B)/fuzz/state: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
+$(B)/fuzz/state: LDFLAGS += -Wl,--wrap=mr_read_file,--wrap=rename,--wrap=mr_log_emit
 
 -include Makefile.install
 include Makefile.bench
