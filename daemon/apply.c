@@ -347,7 +347,7 @@ static void flipped(void *userdata, int r)
 	j->r = r;
 	if (j->r < 0) {
 		mr_error(&j->error, j->r, "the generation could not be made active: %s",
-			 strerror(-j->r));
+			 *m->rekey.error.text ? m->rekey.error.text : strerror(-j->r));
 		job_failed(j);
 		return;
 	}
@@ -378,7 +378,8 @@ static void flipped(void *userdata, int r)
 
 static void flip(struct mr_job *j)
 {
-	mr_entries_switch(j->m, j->live, flipped, j);
+	mr_entries_switch(j->m, j->live, MR_TAKE_PTR(j->larger), j->kind == MR_JOB_APPLY, flipped,
+			  j);
 }
 
 /* --- the steps come back ---------------------------------------------------------------------- */
@@ -434,6 +435,9 @@ static void job_loaded(void *arg)
 
 	if (j->ids_written)
 		j->m->ids_saved = mr_ids_snapshot_changes(j->ids);
+	if (j->size_error)
+		mr_log_with(&j->m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
+			    "%s; the maps stay as they are", j->size_error);
 	if (j->r < 0)
 		job_failed(j);
 	else

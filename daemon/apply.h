@@ -51,6 +51,7 @@ struct mr_job {
 
 	/* load and keep */
 	struct mr_kernel *kernel; /* borrowed */
+	struct mr_kernel *larger; /* with larger maps of entries; NULL: they are large enough */
 	struct mr_generation_spec spec;
 	uint64_t generation;
 	uint16_t *rule_counter;
@@ -65,6 +66,7 @@ struct mr_job {
 	bool changed; /* another policy, not the same one again */
 	bool flipped;
 	bool same_slot; /* the spare slot holds the target: no compile */
+	char *size_error; /* the maps of entries could not be made larger; the rest went on */
 	char *state_error; /* the state directory could not be written; the rest went on */
 	size_t prefixes4, prefixes6, classes;
 	double seconds; /* from the question to the flip */

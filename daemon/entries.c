@@ -122,9 +122,9 @@ void mr_entries_tell_full(struct mr_manager *m)
 	static const char *const text[] = {
 		"the map of permits is full (%u): %" PRIu64
 		" were refused until now, and whoever logs in gets none until others end; raise "
-		"`permit { max }` and restart",
+		"`permit { max }` and apply",
 		"the map of bans is full (%u): for each new ban the one that ends first is given "
-		"up, %" PRIu64 " until now; raise `ban { max }` and restart",
+		"up, %" PRIu64 " until now; raise `ban { max }` and apply",
 	};
 	const uint32_t max[] = { m->limits.permits_max, m->limits.bans_max };
 	uint64_t now = mr_boottime_ns(), count[2];
@@ -225,7 +225,7 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 		m->limits.permit_plen6 = mask_length(g->permit_mask6);
 		m->limits.ban_plen6 = mask_length(g->ban_mask6);
 	} else if (p) {
-		m->limits = mr_entries_limits(m, p);
+		m->limits = mr_entries_limits(p, m->map_max);
 	}
 	r = mr_book_new(&m->limits, &book_ops, m, &m->book);
 	for (enum mr_entry_kind kind = MR_PERMIT; r == 0 && kind <= MR_BAN; kind++)

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * entries_switch.c - permits and bans from one policy to the next: other limits, other keys, and
- * none for what is a proxy now.
+ * entries_switch.c - permits and bans from one policy to the next: other limits, larger maps, other
+ * keys, and none for what is a proxy now.
  *
+ * A larger map is filled beside the one in use (mr_resize_*), and changes places with it
+ * first of all.
  * Another `ipv6-prefix` gives entries other keys.  They are written beside the old ones, then the
  * generation flips, and the masks with it, then the old ones go; all in steps between other events,
  * for a million entries take seconds.  At start, before the loop, there is nobody to wait: it is
- * done in place.  Called by apply.c, on the main thread.  If the flip fails the old keys stay.
+ * done in place.  Called by apply.c, on the main thread.  If the flip fails the old keys stay, if
+ * the larger map cannot be had the old map.
  */
 #include "manager.h"
 
@@ -99,11 +102,11 @@ static uint32_t at_most(uint32_t want, uint32_t have)
 	return want && want < have ? want : have;
 }
 
-struct mr_book_limits mr_entries_limits(const struct mr_manager *m, const struct mr_policy *p)
+struct mr_book_limits mr_entries_limits(const struct mr_policy *p, const uint32_t max[static 2])
 {
 	return (struct mr_book_limits){
-		.permits_max = at_most(p->permit.max, m->map_max[MR_PERMIT]),
-		.bans_max = at_most(p->ban.max, m->map_max[MR_BAN]),
+		.permits_max = at_most(p->permit.max, max[MR_PERMIT]),
+		.bans_max = at_most(p->ban.max, max[MR_BAN]),
 		.permit_plen6 = p->permit.ipv6_prefix ? p->permit.ipv6_prefix : 128,
 		.ban_plen6 = p->ban.ipv6_prefix ? p->ban.ipv6_prefix : 64,
 	};
@@ -189,7 +192,7 @@ static void rekey_clear(struct mr_manager *m)
 			;
 }
 
-static void begin(struct mr_manager *m)
+static void rekey(struct mr_manager *m)
 {
 	int r = mr_book_rekey_begin(m->book, &m->rekey.limits);
 	bool rekeyed = r > 0;
@@ -206,10 +209,91 @@ static void begin(struct mr_manager *m)
 	switch_over(m, rekeyed);
 }
 
-void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, mr_entries_switched done,
-		       void *userdata)
+/* The larger maps hold what the old ones hold: they change places, before other keys want room. */
+static void grown(struct mr_manager *m)
 {
-	m->rekey.limits = mr_entries_limits(m, to->policy);
+	int r = mr_resize_commit(m->kernel, &m->rekey.error);
+
+	for (enum mr_entry_kind kind = MR_PERMIT; kind <= MR_BAN; kind++)
+		m->map_max[kind] = mr_entries_max(m->kernel, kind);
+	if (r < 0 && m->rekey.must_grow) {
+		MR_TAKE_PTR(m->rekey.done)(m->rekey.userdata, r);
+		return;
+	}
+	if (r < 0) {
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
+			    "no room for more permits or bans: %s; the maps stay as they are",
+			    m->rekey.error.text);
+		m->rekey.limits = mr_entries_limits(m->rekey.policy, m->map_max);
+	}
+	rekey(m);
+}
+
+/* One entry for a larger map; false: that was the last.  That it did not go in is seen when the
+ * maps shall change places. */
+static bool copy_one(struct mr_manager *m)
+{
+	struct mr_entry_key k;
+	struct mr_entry v;
+
+	if (mr_resize_wants(m->kernel, m->rekey.kind) &&
+	    mr_book_next(m->book, m->rekey.kind, &m->rekey.cursor, &k, &v, NULL)) {
+		mr_resize_copy(m->kernel, m->rekey.kind, &k, &v);
+		return true;
+	}
+	m->rekey.cursor = 0;
+	return ++m->rekey.kind <= MR_BAN;
+}
+
+static bool some_copied(struct mr_manager *m)
+{
+	uint64_t until = mr_boottime_ns() + MR_STEP_NS;
+	bool more = true;
+
+	for (size_t i = 1; more && (i % FILL_CHUNK || mr_boottime_ns() < until); i++)
+		more = copy_one(m);
+	return more;
+}
+
+static int on_copy(sd_event_source *s, uint64_t usec _unused_, void *userdata)
+{
+	struct mr_manager *m = userdata;
+
+	if (some_copied(m))
+		return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	m->rekey.step = sd_event_source_disable_unref(m->rekey.step);
+	grown(m);
+	return 0;
+}
+
+static void begin(struct mr_manager *m)
+{
+	if (m->rekey.next) {
+		mr_resize_begin(m->kernel, MR_TAKE_PTR(m->rekey.next));
+		m->rekey.kind = MR_PERMIT;
+		m->rekey.cursor = 0;
+		if (!m->starting && sd_event_add_time(m->event, &m->rekey.step, CLOCK_MONOTONIC, 0,
+						      1, on_copy, m) >= 0)
+			return;
+		while (some_copied(m))
+			;
+		grown(m);
+		return;
+	}
+	rekey(m);
+}
+
+void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, struct mr_kernel *next,
+		       bool must_grow, mr_entries_switched done, void *userdata)
+{
+	uint32_t max[2] = { m->map_max[MR_PERMIT], m->map_max[MR_BAN] };
+
+	for (enum mr_entry_kind kind = MR_PERMIT; next && kind <= MR_BAN; kind++)
+		max[kind] = mr_entries_max(next, kind);
+	m->rekey.next = next;
+	m->rekey.must_grow = must_grow;
+	m->rekey.error = (struct mr_error){ "" };
+	m->rekey.limits = mr_entries_limits(to->policy, max);
 	m->rekey.policy = to->policy;
 	m->rekey.done = done;
 	m->rekey.userdata = userdata;
@@ -220,5 +304,6 @@ void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, mr_entrie
 void mr_entries_switch_stop(struct mr_manager *m)
 {
 	m->rekey.step = sd_event_source_disable_unref(m->rekey.step);
+	mr_kernel_free(MR_TAKE_PTR(m->rekey.next));
 	drop_end(m);
 }

@@ -245,7 +245,7 @@ static int add_refused(struct mr_manager *m, const struct addition *x, int r, sd
 	return sd_bus_error_setf(
 		error, MR_BUS_ERROR_FULL,
 		"the map of %ss is full (%u): wait until some end, delete some, or "
-		"raise `%s { max }` and restart",
+		"raise `%s { max }` and apply",
 		kind_name(x->kind),
 		x->kind == MR_PERMIT ? m->limits.permits_max : m->limits.bans_max,
 		kind_name(x->kind));

@@ -33,6 +33,7 @@ void mr_job_free(struct mr_job *j)
 	mr_files_clear(&j->files);
 	mr_findings_clear(&j->findings);
 	mr_image_free(j->image);
+	mr_kernel_free(j->larger);
 	json_decref(j->json);
 	free(j->json_text);
 	free(j->policy_config);
@@ -41,6 +42,7 @@ void mr_job_free(struct mr_job *j)
 	free(j->service_id);
 	free(j->fresh);
 	mr_ids_snapshot_free(j->ids);
+	free(j->size_error);
 	free(j->state_error);
 	free(j->text);
 	free(j);

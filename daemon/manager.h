@@ -123,6 +123,12 @@ struct mr_manager {
 	uint64_t sweep_pause; /* boot ns: not before */
 	struct { /* on the way to another policy's keys */
 		sd_event_source *step; /* NULL: none is under way */
+		struct mr_kernel *next; /* with larger maps; NULL: they are large enough, or begun
+					 */
+		bool must_grow; /* without them there is no switch */
+		enum mr_entry_kind kind; /* of what is copied to them, and how far that is */
+		size_t cursor;
+		struct mr_error error; /* why there was no switch; "": see the errno */
 		struct mr_book_limits limits;
 		const struct mr_policy *policy;
 		mr_entries_switched done;
@@ -186,12 +192,13 @@ void mr_entries_stop(struct mr_manager *m);
 /* --- entries_switch.c --------------------------------------------------------------------------
  */
 /* The flip to another policy, once entries stand under its keys; `done` is called at once or after
- * some turns of the loop, with 0 or why the generation could not be made active. */
-void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, mr_entries_switched done,
-		       void *userdata);
+ * some turns of the loop, with 0 or why the generation could not be made active.  `next`, what
+ * mr_resize_prepare() made or NULL, is taken. */
+void mr_entries_switch(struct mr_manager *m, const struct mr_live *to, struct mr_kernel *next,
+		       bool must_grow, mr_entries_switched done, void *userdata);
 void mr_entries_switch_stop(struct mr_manager *m);
-/* The book's limits under a policy: never more than the kernel's maps were made for. */
-struct mr_book_limits mr_entries_limits(const struct mr_manager *m, const struct mr_policy *p);
+/* The book's limits under a policy: never more than the kernel's maps were made for (`max`). */
+struct mr_book_limits mr_entries_limits(const struct mr_policy *p, const uint32_t max[static 2]);
 
 /* --- entry_methods.c ---------------------------------------------------------------------------
  */

@@ -207,12 +207,34 @@ static void write_ids(struct mr_job *j)
 	state_trouble(j, e.text);
 }
 
+/* Room for what the policy's `max` names.  An apply asks for it and fails without; who goes back to
+ * a policy goes back with the maps that there are. */
+static int make_room(struct mr_job *j)
+{
+	const struct mr_policy *p = j->live->policy;
+	struct mr_error e = { "" };
+	int r;
+
+	if (j->kind == MR_JOB_FACTS)
+		return 0;
+	r = mr_resize_prepare(j->kernel, p->permit.max, p->ban.max, &j->larger, &e);
+	if (r == 0)
+		return 0;
+	if (j->kind == MR_JOB_APPLY)
+		return job_fails(j, r, MR_BUS_ERROR_KERNEL, "%s", e.text);
+	j->size_error = strdup(e.text);
+	return 0;
+}
+
 void mr_job_load(void *arg)
 {
 	struct mr_job *j = arg;
 	struct mr_error e = { "" };
 
 	write_ids(j);
+	j->r = make_room(j);
+	if (j->r < 0)
+		return;
 	for (unsigned int i = 0; i < MR_COUNTERS_MAX; i++)
 		if (j->fresh[i])
 			(void)mr_counters_reset_rule(j->kernel, i);

@@ -90,12 +90,13 @@ static void warn_sizes(const struct mr_manager *m, json_t *list)
 {
 	const struct mr_policy *p = m->active->policy;
 
+	static const char text[] = "there was no room for `%s { max %u }` (the log says why), "
+				   "the map holds %u; mailreeve apply tries again";
+
 	if (p->permit.max > m->map_max[MR_PERMIT])
-		warn(list, "permit { max %u } takes effect at a restart; the map holds %u",
-		     p->permit.max, m->map_max[MR_PERMIT]);
+		warn(list, text, "permit", p->permit.max, m->map_max[MR_PERMIT]);
 	if (p->ban.max > m->map_max[MR_BAN])
-		warn(list, "ban { max %u } takes effect at a restart; the map holds %u", p->ban.max,
-		     m->map_max[MR_BAN]);
+		warn(list, text, "ban", p->ban.max, m->map_max[MR_BAN]);
 }
 
 static json_t *warnings(struct mr_manager *m, const struct mr_book_stats *s)

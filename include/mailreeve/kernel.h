@@ -19,8 +19,7 @@ enum mr_replay_established { MR_REPLAY_OFF, MR_REPLAY_NONE, MR_REPLAY_ALL };
 struct mr_kernel_options {
 	const char *pin_dir; /* NULL: private */
 	/* 0: as pinned, else the defaults of abi.h.  Another size than the pinned map's: a new map
-	 * with the old one's entries; -E2BIG if they do not fit.  To change sizes, free and open
-	 * again, then mr_attach() every device: the old program filters until then. */
+	 * with the old one's entries; -E2BIG if they do not fit. */
 	uint32_t permits_max, bans_max;
 	enum mr_replay_established
 		replay; /* not OFF: no socket lookups, the decision of each packet is recorded */
@@ -91,7 +90,8 @@ int mr_entries_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct
 /* Many in one call; what is not there is passed over. */
 int mr_entries_delete_many(struct mr_kernel *k, enum mr_entry_kind kind,
 			   const struct mr_entry_key *keys, size_t n);
-uint32_t mr_entries_max(struct mr_kernel *k, enum mr_entry_kind kind); /* the map's size */
+/* The map's size. */
+uint32_t mr_entries_max(const struct mr_kernel *k, enum mr_entry_kind kind);
 /* Every entry, `max` at a time; the cursor starts zeroed, *n = 0 at the end.  A hash bucket is read
  * as a whole: `max` below MR_ENTRIES_CHUNK may fail with -ENOSPC. */
 #define MR_ENTRIES_CHUNK 64
@@ -101,6 +101,25 @@ struct mr_entries_cursor {
 };
 int mr_entries_read(struct mr_kernel *k, enum mr_entry_kind kind, struct mr_entries_cursor *c,
 		    struct mr_entry_key *keys, struct mr_entry *values, size_t max, size_t *n);
+
+/*
+ * Larger maps of entries while the program filters: a map is part of the program, so the programs
+ * are loaded once more, and the links updated; no packet sees a gap or misses an entry.
+ *   prepare  loads, from any thread; *next is NULL if the maps are large enough
+ *   begin    takes *next: from now on what is put and deleted goes to both maps
+ *   copy     for each entry that stands already
+ *   commit   pins the new maps, updates the links, frees the old; on failure all is as it was and
+ *            what `prepare` made is gone
+ *   give_up  instead of commit
+ */
+int mr_resize_prepare(const struct mr_kernel *k, uint32_t permits_max, uint32_t bans_max,
+		      struct mr_kernel **next, struct mr_error *e);
+void mr_resize_begin(struct mr_kernel *k, struct mr_kernel *next);
+bool mr_resize_wants(const struct mr_kernel *k, enum mr_entry_kind kind); /* to be copied? */
+int mr_resize_copy(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key,
+		   const struct mr_entry *value);
+int mr_resize_commit(struct mr_kernel *k, struct mr_error *e);
+void mr_resize_give_up(struct mr_kernel *k);
 
 /* --- counters and events ---------------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
 /*
  * entries.c - single entries in and out of the permit and ban maps.
  *
- * Holds no opinion: the book (entry.h) decides, this writes.  Called by the daemon for each change
+ * Holds no opinion: the book (entry.h) decides, this writes, to the larger maps to come as well
+ * while resize.c makes them.  Called by the daemon for each change
  * and at start to adopt what is pinned; by the command to list from the pins.  Fails with the
  * kernel's errno; -E2BIG is a full map.
  */
@@ -18,12 +19,19 @@ static int entry_map(const struct mr_kernel *k, enum mr_entry_kind kind)
 int mr_entries_put(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key,
 		   const struct mr_entry *value)
 {
-	return bpf_map_update_elem(entry_map(k, kind), key, value, BPF_ANY) < 0 ? -errno : 0;
+	if (bpf_map_update_elem(entry_map(k, kind), key, value, BPF_ANY) < 0)
+		return -errno;
+	mr_resize_put(k, kind, key, value);
+	return 0;
 }
 
 int mr_entries_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key)
 {
-	return bpf_map_delete_elem(entry_map(k, kind), key) < 0 ? -errno : 0;
+	int r = bpf_map_delete_elem(entry_map(k, kind), key) < 0 ? -errno : 0;
+
+	if (r == 0 || r == -ENOENT)
+		mr_resize_delete(k, kind, key, 1);
+	return r;
 }
 
 int mr_entries_delete_many(struct mr_kernel *k, enum mr_entry_kind kind,
@@ -37,6 +45,7 @@ int mr_entries_delete_many(struct mr_kernel *k, enum mr_entry_kind kind,
 			return -errno;
 		done += count + (r < 0); /* it stops at one that is not there */
 	}
+	mr_resize_delete(k, kind, keys, n);
 	return 0;
 }
 
@@ -64,7 +73,7 @@ int mr_entries_read(struct mr_kernel *k, enum mr_entry_kind kind, struct mr_entr
 	return 0;
 }
 
-uint32_t mr_entries_max(struct mr_kernel *k, enum mr_entry_kind kind)
+uint32_t mr_entries_max(const struct mr_kernel *k, enum mr_entry_kind kind)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info);

@@ -74,6 +74,9 @@ struct mr_kernel {
 	uint32_t prog_id[MR_PROGRAMS];
 	int *private_links; /* attached without a pin directory: they go with the process */
 	size_t n_private_links, alloc_private_links;
+	struct mr_kernel *next; /* resize.c: with larger maps of entries, not in use yet; or NULL */
+	bool resized[2]; /* of a `next`: this kind's map is its own */
+	int next_error; /* -errno: `next` lacks an entry */
 	struct ring_buffer *ring;
 	mr_event_fn event_fn;
 	void *event_userdata;
@@ -138,5 +141,17 @@ void mr_link_driver(const char *device, char driver[static 16]);
 /* --- load.c ----------------------------------------------------------------------------------- */
 
 bool mr_kernel_owns_program(const struct mr_kernel *k, uint32_t prog_id);
+/* The programs once more, over the maps of `k`, but for empty maps of entries of the sizes that
+ * `max` names by kind (0: shared too).  Nothing is pinned, nothing attached. */
+int mr_kernel_open_beside(const struct mr_kernel *k, const uint32_t max[static 2],
+			  struct mr_kernel **out, struct mr_error *e);
+
+/* --- resize.c --------------------------------------------------------------------------------- */
+
+/* A change of k's maps of entries happens in k->next's, too. */
+void mr_resize_put(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *key,
+		   const struct mr_entry *value);
+void mr_resize_delete(struct mr_kernel *k, enum mr_entry_kind kind, const struct mr_entry_key *keys,
+		      size_t n);
 
 #endif

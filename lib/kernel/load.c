@@ -8,6 +8,9 @@
  * it has: the links are updated by mr_attach(), after the caller has filled a generation if
  * there was none.
  *
+ * mr_kernel_open_beside() loads the programs once more, over the maps of a kernel that filters, but
+ * with larger maps of entries, which stay empty; resize.c fills them and changes over.
+ *
  * mr_kernel_open_pins() opens the pinned maps for reading and loads nothing.
  *
  * Never attaches, never changes a generation.  A pin that is not what it should be is an error
@@ -368,6 +371,55 @@ int mr_kernel_open(const struct mr_kernel_options *o, struct mr_kernel **out, st
 	return r;
 }
 
+/* --- beside one that filters ------------------------------------------------------------------ */
+
+static int share_maps(struct mr_kernel *n, const struct mr_kernel *k, const uint32_t max[static 2])
+{
+	int r = 0;
+
+	for (enum mr_map m = 0; m < MR_MAP_N && r == 0; m++) {
+		if (m == MR_MAP_PERMITS || m == MR_MAP_BANS) {
+			enum mr_entry_kind kind = m == MR_MAP_BANS ? MR_BAN : MR_PERMIT;
+
+			n->resized[kind] = max[kind] != 0;
+			if (max[kind]) {
+				r = bpf_map__set_max_entries(object_map(n, m), max[kind]);
+				continue;
+			}
+		}
+		r = bpf_map__reuse_fd(object_map(n, m), k->map[m]);
+	}
+	return r;
+}
+
+int mr_kernel_open_beside(const struct mr_kernel *k, const uint32_t max[static 2],
+			  struct mr_kernel **out, struct mr_error *e)
+{
+	const struct mr_kernel_options o = { .replay = MR_REPLAY_OFF };
+	_cleanup_(mr_kernel_freep) struct mr_kernel *n = kernel_new(NULL);
+	_free_ char *log = calloc(1, LOG_BYTES);
+	int r;
+
+	if (!n || !log)
+		return mr_error(e, -ENOMEM, "no memory to load the program");
+	if (k->replay || !k->skel)
+		return -EOPNOTSUPP;
+	r = open_object(n, &o, log, e);
+	if (r < 0)
+		return r;
+	r = share_maps(n, k, max);
+	if (r < 0)
+		return mr_error(e, r, "cannot share the maps in use: %s", strerror(-r));
+	r = mailreeve_bpf__load(n->skel);
+	if (r < 0)
+		return load_error(r, log, e);
+	r = take_descriptors(n);
+	if (r < 0)
+		return mr_error(e, r, "cannot use what was loaded: %s", strerror(-r));
+	*out = MR_TAKE_PTR(n);
+	return 0;
+}
+
 /* --- the pins alone --------------------------------------------------------------------------- */
 
 static int open_pinned_maps(struct mr_kernel *k, size_t *opened, struct mr_error *e)
@@ -435,6 +487,7 @@ void mr_kernel_free(struct mr_kernel *k)
 {
 	if (!k)
 		return;
+	mr_kernel_free(k->next);
 	ring_buffer__free(k->ring);
 	for (size_t s = 0; s < MR_SLOTS; s++)
 		for (size_t i = 0; i < MR_INNER_N; i++)

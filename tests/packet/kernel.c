@@ -9,6 +9,8 @@
 #include "_kernel.h"
 #include "_shape.h"
 
+#include <mailreeve/entry.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -182,6 +184,116 @@ static void test_resize(void **s)
 	k = kernel_at(pins, 120); /* what has run out is not carried over */
 	assert_int_equal(kernel_count_entries(k, MR_PERMIT), 100);
 	mr_kernel_free(k);
+}
+
+/* Does what runs on the device use the map that is pinned so? */
+static bool runs_with(const char *device, const char *pins, const char *map)
+{
+	_free_ char *path = NULL;
+	struct bpf_prog_info prog = { 0 };
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info), plen = sizeof(prog), ids[64];
+	_close_ int p = bpf_prog_get_fd_by_id(kernel_running(device));
+	_close_ int m =
+		asprintf(&path, "%s/abi%u/%s", pins, MR_ABI, map) < 0 ? -1 : bpf_obj_get(path);
+
+	prog.map_ids = (uint64_t)(uintptr_t)ids;
+	prog.nr_map_ids = MR_ARRAY_SIZE(ids);
+	assert_int_equal(bpf_obj_get_info_by_fd(p, &prog, &plen), 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(m, &info, &len), 0);
+	for (uint32_t i = 0; i < prog.nr_map_ids; i++)
+		if (ids[i] == info.id)
+			return true;
+	return false;
+}
+
+/* Begins with larger maps of permits, and copies all but what came and went meanwhile. */
+static void grow(struct mr_kernel *k, uint32_t max)
+{
+	struct mr_kernel *next = NULL;
+	struct mr_error e = { "" };
+	struct mr_entries_cursor c = { 0 };
+	struct mr_entry_key keys[MR_ENTRIES_CHUNK];
+	struct mr_entry values[MR_ENTRIES_CHUNK];
+	size_t n;
+
+	assert_int_equal(mr_resize_prepare(k, max, 0, &next, &e), 0);
+	assert_non_null(next);
+	mr_resize_begin(k, next);
+	assert_true(mr_resize_wants(k, MR_PERMIT) && !mr_resize_wants(k, MR_BAN));
+	assert_int_equal(mr_entries_read(k, MR_PERMIT, &c, keys, values, MR_ENTRIES_CHUNK, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(mr_resize_copy(k, MR_PERMIT, &keys[i], &values[i]), 0);
+}
+
+static struct mr_entry_key key4(uint32_t v4)
+{
+	struct mr_addr a = mr_addr_from4(v4);
+
+	return mr_entry_key(&a, 128);
+}
+
+/* Larger maps while a program filters: nothing is forgotten, and what fails changes nothing. */
+static void test_grow(void **s)
+{
+	_free_ char *pins = kernel_pins("grow");
+	struct mr_kernel *k = kernel_at(pins, 4), *next = k, *reader;
+	struct mr_entry v = { .expires = UINT64_MAX };
+	struct mr_entry_key gone[2] = { key4(1), key4(2) }, fifth = key4(99);
+	struct mr_error e = { "" };
+	struct mr_attachment a;
+
+	(void)s;
+	kernel_sh("ip link add k0 type veth peer name k1 && ip link set k0 up");
+	kernel_fill(k, 1, OFFICE "/32", MR_INDEX_AUTO);
+	assert_int_equal(mr_generation_flip(k), 0);
+	a = kernel_attach(k, "k0", false);
+	for (uint32_t i = 1; i <= 4; i++)
+		kernel_put(k, MR_PERMIT, i, UINT64_C(3600000000000));
+	kernel_put(k, MR_BAN, 5, UINT64_C(3600000000000));
+	assert_int_equal(mr_entries_put(k, MR_PERMIT, &fifth, &v), -E2BIG);
+	assert_int_equal(mr_resize_prepare(k, 4, 3, &next, &e), 0);
+	assert_null(next); /* large enough */
+
+	/* the pin cannot be replaced: the old map and the old program stay */
+	kernel_sh("rm %s/abi%u/permits && mkdir %s/abi%u/permits", pins, MR_ABI, pins, MR_ABI);
+	grow(k, 8);
+	assert_true(mr_resize_commit(k, &e) < 0);
+	assert_non_null(strstr(e.text, "permits"));
+	assert_int_equal(kernel_running("k0"), a.prog_id);
+	assert_int_equal(kernel_count_entries(k, MR_PERMIT), 4);
+	assert_int_equal(mr_entries_put(k, MR_PERMIT, &fifth, &v), -E2BIG);
+	kernel_sh("rmdir %s/abi%u/permits", pins, MR_ABI);
+
+	/* what comes and goes while the larger map is filled is in it, or is not */
+	grow(k, 8);
+	assert_int_equal(mr_entries_delete(k, MR_PERMIT, &gone[0]), 0);
+	assert_int_equal(mr_entries_delete_many(k, MR_PERMIT, &gone[1], 1), 0);
+	kernel_put(k, MR_PERMIT, 100, UINT64_C(3600000000000));
+	kernel_put(k, MR_BAN, 6, UINT64_C(3600000000000));
+	assert_int_equal(kernel_running("k0"), a.prog_id);
+	assert_int_equal(mr_resize_commit(k, &e), 0);
+	assert_int_not_equal(kernel_running("k0"), a.prog_id);
+	assert_true(runs_with("k0", pins, "permits") && runs_with("k0", pins, "bans"));
+	assert_true(runs_with("k0", pins, "state") && runs_with("k0", pins, "rule_counters"));
+	assert_int_equal(mr_entries_max(k, MR_PERMIT), 8);
+	assert_int_equal(kernel_count_entries(k, MR_PERMIT), 3);
+	assert_int_equal(kernel_count_entries(k, MR_BAN), 2);
+	assert_int_equal(mr_entries_delete(k, MR_PERMIT, &gone[0]), -ENOENT);
+	for (uint32_t i = 0; i < 5; i++)
+		kernel_put(k, MR_PERMIT, 200 + i, UINT64_C(3600000000000));
+	assert_int_equal(mr_entries_put(k, MR_PERMIT, &fifth, &v), -E2BIG);
+	reader = kernel_reader_at(pins);
+	assert_int_equal(kernel_count_entries(reader, MR_PERMIT), 8);
+	mr_kernel_free(reader);
+	/* generations go on, over the maps that both programs share */
+	assert_int_equal(kernel_verdict(k, OFFICE), XDP_DROP);
+	kernel_fill(k, 2, ROAMER "/32", MR_INDEX_AUTO);
+	assert_int_equal(mr_generation_flip(k), 0);
+	assert_int_equal(kernel_verdict(k, ROAMER), XDP_DROP);
+	assert_int_equal(mr_detach(k, "k0"), 0);
+	mr_kernel_free(k);
+	kernel_sh("ip link del k0");
 }
 
 static void test_other_abi(void **s)
@@ -452,6 +564,7 @@ static int run(void)
 		cmocka_unit_test_teardown(test_fill_fails, kernel_no_devices),
 		cmocka_unit_test_teardown(test_restart, kernel_no_devices),
 		cmocka_unit_test_teardown(test_resize, kernel_no_devices),
+		cmocka_unit_test_teardown(test_grow, kernel_no_devices),
 		cmocka_unit_test_teardown(test_other_abi, kernel_no_devices),
 		cmocka_unit_test_teardown(test_damaged_pins, kernel_no_devices),
 		cmocka_unit_test_teardown(test_no_bpffs, kernel_no_devices),
