@@ -84,8 +84,10 @@ static __always_inline void touch_host(__u32 slot, const struct mr_gen *g, __u32
 }
 
 /*
- * The class that a line gives an address (struct mr_index_line).  No branch: lists mix nets and
- * single addresses, and a guess at which it is would be wrong every third time.
+ * The class that a line gives an address (struct mr_index_line).  No branch up to the answer: lists
+ * mix nets and single addresses, and a guess at which it is would be wrong every third time.  The
+ * answer itself is a branch, and not an index: in a flood it is the same for all, and with the
+ * right guess nothing that comes after waits until the line is there.
  */
 #define LANES 0x0001000100010001ULL /* a 16-bit value, four times */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -113,9 +115,7 @@ static __always_inline __u32 line_class(const struct mr_gen *g, const struct mr_
 	/* the top bit of -x is set for every small x but 0 */
 	found = (0 - found) & (0 - (__u64)l->hosts);
 	which = l->listed[addr >> 11 & 31] >> (addr >> 8 & 7) ^ found >> 63;
-	/* Linux 5.10 keeps no bounds through ^: the mask must come after it */
-	__asm__ volatile("" : "+r"(which));
-	return g->line4[which & 1];
+	return which & 1 ? g->line4[1] : g->line4[0];
 }
 
 /* addr: host order */
