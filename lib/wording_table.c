@@ -51,7 +51,7 @@ static const char FORWARDED[] =
 	"{Password mismatch|password mismatch|Unknown user|unknown user|" \
 	"Invalid credentials|invalid credentials|" \
 	"Login failed (status=1)|pam_authenticate() failed: {Permission denied|" \
-	"Authentication failure{? (password mismatch?)}|" \
+	"Authentication failure{? ({Password|password} mismatch?)}|" \
 	"User not known to the underlying authentication module}}" \
 	"{? (given password: {given})| (SHA1 of given password: {given})}"
 
@@ -63,7 +63,7 @@ static const char FORWARDED[] =
 	"{?{number}-{number}-{number} {number}:{number}:{number}{?.{number}} " \
 	"{?{+|-}{number} }}{?[{pid}] }"
 #define E_HOST \
-	"{?{host} }{?({text}) }[{address}]{?:{port}}{? I=[{local}]{?:{port}}}" \
+	"{?{host} }{?({text}) }[{address}]{?:{port}}{? I=[{local}]{?:{port}}}{? TFO{?*}}" \
 	"{? U={text}}{? Ci={number}}"
 
 /* --- Cyrus */
@@ -73,13 +73,13 @@ static const char FORWARDED[] =
 /* --- Courier */
 #define CO_FIELD "{?, {word}={word}}"
 #define CO_CLIENT \
-	"{user={user}|method={method}}, ip=[{address}]{?, port=[{port}]}" CO_FIELD CO_FIELD \
+	"{?{user={user}|method={method}}, }ip=[{address}]{?, port=[{port}]}" CO_FIELD CO_FIELD \
 		CO_FIELD CO_FIELD CO_FIELD CO_FIELD
-#define CO_ENDS "{LOGOUT|TIMEOUT|DISCONNECTED}"
+#define CO_ENDS "{LOGOUT|TIMEOUT|DISCONNECTED|Disconnected}"
 
 #define CO_ACCESS     "{?INFO: }{LOGIN|LOGIN FAILED|" CO_ENDS "}, " CO_CLIENT
 #define CO_NOBODY     "{?INFO: }" CO_ENDS ", ip=[{address}]{text}"
-#define CO_CONNECTION "{?INFO: }{Connection|Disconnected}, ip=[{address}]{text}"
+#define CO_CONNECTION "{?INFO: }Connection, ip=[{address}]{text}"
 
 /* --- Sendmail */
 #define S_RELAY "{?{word}@}" HOST "{? (may be forged)}"
@@ -115,14 +115,15 @@ const struct mr_wording mr_wordings[] = {
 	  "user=<{user}>" D_TAIL, NO_LOGIN, false },
 	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {started|Started} "
 	  "proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
+	{ "dovecot", NULL, D_LOGIN "Started proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {disconnecting|"
 	  "Disconnected by} {text}: user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, "{imap-hibernate|imap|pop3|submission|managesieve}({text}){?<{pid}>}<{session}>: "
 	  "{?Info: }{" D_OVER "}{text}", NULL, false },
-	{ "dovecot", NULL, D_DRIVER "({user},{address}{?,<{session}>|,sasl:{method}}): "
+	{ "dovecot", NULL, D_DRIVER "({user},{address}{?,master}{?,<{session}>|,sasl:{method}|,}): "
 	  D_REFUSED, NULL, false },
 	{ "dovecot", NULL, D_DRIVER "({word}{?,<{session}>}): " D_REFUSED, NO_ADDRESS, false },
-	{ "dovecot", NULL, D_AUTH "({user},{address}{?,<{session}>|,sasl:{method}}){?<{pid}>}"
+	{ "dovecot", NULL, D_AUTH "({user},{address}{?,master}{?,<{session}>|,sasl:{method}}){?<{pid}>}"
 	  "<{?{session}}>: {?request [{number}]: }{?Info: }{?{word}: }" D_REFUSED, NULL, false },
 	{ "dovecot", NULL, D_AUTH "{?[{pid}]}: {word}(dovecot:auth): authentication "
 	  "failure;{text} ruser={user} rhost={address}{? {? }{?user={user}}}", NULL, false },
@@ -132,7 +133,7 @@ const struct mr_wording mr_wordings[] = {
 	{ "postfix", "*/smtpd", "{word}: client=" P_CLIENT ", sasl_sender={text}", NO_LOGIN,
 	  false },
 	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication "
-	  "failed{?: {text}}{?, sasl_username={user}}", NULL, false },
+	  "failed{?:{? {text}}}{?, sasl_username={user}}", NULL, false },
 	{ "postfix", "*/smtpd", "warning: " P_CLIENT ": SASL {method} authentication failed: "
 	  "{Connection lost to authentication server|generic failure|no mechanism available|"
 	  "Temporary authentication failure|Internal authentication error|internal error|"
@@ -177,10 +178,12 @@ const struct mr_wording mr_wordings[] = {
 	  "error\",cmd: {GET|POST|CONNECT} {text}", NULL, false },
 	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")",
 	  NULL, false },
-	{ "cyrus", NULL, "login: " HOST " {user} {method}{?+TLS} User logged in{? "
-	  "SESSIONID=<{session}>}", NULL, false },
-	{ "cyrus", NULL, "badlogin: " HOST " {method} ({user}) {[|invalid}{text}", NULL, false },
-	{ "cyrus", NULL, "badlogin: " HOST " {method} {user} SASL({text}", NULL, false },
+	{ "cyrus", NULL, "login: " HOST " {user} {method}{?+TLS}{? User logged in{? "
+	  "SESSIONID=<{session}>}}", NULL, false },
+	{ "cyrus", NULL, "badlogin: " HOST " {method} ({user}) {[|SASL(|invalid}{text}", NULL,
+	  false },
+	{ "cyrus", NULL, "badlogin: " HOST " {method} {user} {SASL({text}|invalid user}", NULL,
+	  false },
 	{ "cyrus", NULL, "badlogin: " HOST " {text}", NULL, false },
 	{ "cyrus", NULL, "badlogin: " HOST " {text}SASL({-1|-2}): {text}", OUR_FAULT, false },
 	{ "cyrus", NULL, "event=login.{good|bad} {?{text} }" C_HOST " {?{text} }" C_USER "{? "
@@ -189,7 +192,7 @@ const struct mr_wording mr_wordings[] = {
 	  "{text}}", NULL, false },
 	{ "cyrus", NULL, "event=login.bad {text}error={\"SASL({-1|-2}): |generic failure|"
 	  "\"generic failure}{text}", OUR_FAULT, false },
-	{ "exim", NULL, E_HEAD "{word} <= {text} H=" E_HOST " P={word}{text} A={method}:{user}"
+	{ "exim", NULL, E_HEAD "{word} <= {text} {?DS }H=" E_HOST " P={word}{text} A={method}:{user}"
 	  "{?:{text}}{? {text}}", NULL, false },
 	{ "exim", NULL, E_HEAD "no MAIL in SMTP connection from " E_HOST " D={number}"
 	  "{?.{number}}s A={method}:{user}{?:{text}}{? {text}}", NULL, false },
@@ -228,7 +231,7 @@ const struct mr_wording mr_wordings[] = {
 	  REMEMBERED, false },
 	{ "opensmtpd", NULL, "smtp-in: {Accepted authentication|Authentication failed} for "
 	  "user {user} on session {word}", NULL, false },
-	{ "perdition", NULL, PE_FIELDS "status=\"{ok|failed: {Re-Authentication Failure|Local "
+	{ "perdition", NULL, PE_FIELDS "status=\"{ok|failed: {Re-Authentication Failure|Local Authentication Failure|Local "
 	  "authentication failure|local authentication failure}}\"", NULL, false },
 	{ "perdition", NULL, PE_FIELDS "status=\"failed: {Could|could|Temporary|Internal}"
 	  "{text}\"", OUR_FAULT, false },
@@ -250,13 +253,14 @@ const struct mr_wording mr_wordings[] = {
 	  "command={text}", NULL, false },
 	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: SMTP violation, input too "
 	  "long: {number}", NULL, false },
-	{ "sendmail", NULL, "{?{word}: }rejecting commands from " HOST "{? (may be forged)} "
+	{ "sendmail", NULL, "{?{word}: }rejecting commands from {?[{local}] |{? }}" HOST "{? (may be forged)} "
 	  "due to pre-greeting traffic{text}", NULL, false },
 	{ "sogo", NULL, "{?SOGoRootPage }Login from '{address}' for user '{user}' might not "
 	  "have worked{text}", NULL, false },
 	{ "sogo", NULL, "{?SOGoRootPage }Login from '{text}, {address}' for user '{user}' "
 	  "might not have worked{text}", FORWARDED, false },
-	{ "uw", NULL, "{" U_LOGIN "|" U_END "|Login failed|Login excessive login failures} "
+	{ "uw", NULL, "{" U_LOGIN "|" U_END "|Login {failed|failure|excessive login "
+	  "failures|SYSTEM BREAK-IN ATTEMPT}|Failed {word} override of} "
 	  "user={user}{? auth={text}} host=" HOST "{? {text}}", NULL, false },
 	{ "uw", NULL, "{" U_END "} user=??? host=" HOST "{? {text}}", HAD_LOGGED_IN, false },
 	{ "uw", NULL, "AUTHENTICATE {method} failure host=" HOST, NULL, false },
@@ -292,11 +296,14 @@ const struct mr_wording mr_wordings[] = {
 	  ") {address}{? [{text}]}", NULL, false },
 	{ "qpopper", NULL, "{?[{pid}] {? }}Stats:{text}{user} {number} {number} {number} "
 	  "{number} {?{host} }{address}{? [{text}]}", NULL, false },
+	{ "qpopper", NULL, "[AUTH] Failed attempted login to {user} from host ({token}) {address}"
+	  "{? [{text}]}", NULL, false },
 	{ "qpopper", NULL, "{user} at {token} ({address}): -ERR [AUTH] Password supplied for "
 	  "\"{user}\" is incorrect.", NULL, false },
 	{ "solid-pop3d", NULL, "connect from {address}", REMEMBERED, false },
 	{ "solid-pop3d", NULL, "user {user}{? {?(mapped to {text}) }{?mapped }}{? }"
 	  "authenticated{? - {address}}", NULL, false },
+	{ "solid-pop3d", NULL, "can't find APOP secret for user {user}{? - {address}}", NULL, false },
 	{ "solid-pop3d", NULL, "{?APOP }authentication failed{ for {?mapped }{?virtual }user |"
 	  ": no such user: |: can't map user name: }{user}{? - {address}}", NULL, false },
 	{ "teapop", NULL, "Successful login for {user} {?from }" HOST, NULL, false },

@@ -38,7 +38,7 @@ struct mr_event {
 	const char *format; /* name of the format that took the line */
 	const char *what; /* short static text: "login", "auth failed", "pipelining", … */
 	uint64_t time_us; /* the line's own time, realtime; 0: none */
-	uint32_t count; /* attempts the line stands for, at least 1 */
+	uint32_t count; /* attempts the line stands for; 0: other lines told of them */
 	enum mr_twice twice;
 	uint32_t source; /* of several that are learned from, from 1; the one who reads them sets it
 			  */

@@ -3,7 +3,7 @@
  * courier.c - Courier IMAP, POP3 and ESMTP.
  *
  *   LOGIN, user=U, ip=[A], port=[N], protocol=IMAP[, starttls=1]           login
- *   LOGIN FAILED, user=U, ip=[A][, port=[N]]      (or method=M)            failure
+ *   LOGIN FAILED, user=U, ip=[A][, port=[N]]    (or method=M, or nothing)  failure
  *   LOGOUT|TIMEOUT|DISCONNECTED, user=U, ip=[A], port=[N], headers=0, …    logout
  *   error,relay=A,port=N,msg="535 Authentication failed.",cmd: AUTH …      failure (courieresmtpd)
  *   error,relay=A,port=N,msg="502 ESMTP command error",cmd: GET …         abuse; also POST, CONNECT
@@ -33,15 +33,19 @@ static void trim_fields(struct mr_str *s)
 	}
 }
 
-/* "user=U, ip=[A][, port=[N]]"; U also "method=M" */
+/* "user=U, ip=[A][, port=[N]]"; instead of user=U also "method=M", and old versions say neither */
 static bool read_client(struct mr_str s, struct mr_event *e)
 {
 	struct mr_str before, tail, addr, port;
 	uint64_t n;
 
 	trim_fields(&s);
-	if (!mr_find_last(s, ", ip=[", &before, &tail) || !mr_cut_to(&tail, ']', &addr) ||
-	    !mr_str_addr(addr, &e->addr) || before.n > MR_CLIENT_TEXT_MAX)
+	tail = s;
+	before = (struct mr_str){ s.p, 0 };
+	if (!MR_CUT(&tail, "ip=[") && !mr_find_last(s, ", ip=[", &before, &tail))
+		return false;
+	if (!mr_cut_to(&tail, ']', &addr) || !mr_str_addr(addr, &e->addr) ||
+	    before.n > MR_CLIENT_TEXT_MAX)
 		return false;
 	e->session = (struct mr_str){ 0 };
 	if (MR_CUT(&tail, ", port=[")) {
@@ -57,14 +61,15 @@ static bool read_client(struct mr_str s, struct mr_event *e)
 	e->user = (struct mr_str){ 0 };
 	if (MR_CUT(&before, "user="))
 		e->user = before;
-	else if (!MR_CUT(&before, "method="))
+	else if (!MR_CUT(&before, "method=") && before.n)
 		return false;
 	return true;
 }
 
 static enum mr_parse parse_access(struct mr_str s, enum mr_family family, struct mr_event *out)
 {
-	static const char *const ends[] = { "LOGOUT, ", "TIMEOUT, ", "DISCONNECTED, " };
+	static const char *const ends[] = { "LOGOUT, ", "TIMEOUT, ", "DISCONNECTED, ",
+					    "Disconnected, " };
 	struct mr_event e = { .family = family, .format = NAME, .count = 1 };
 	struct mr_str protocol, x;
 	bool end = false;
@@ -83,10 +88,7 @@ static enum mr_parse parse_access(struct mr_str s, enum mr_family family, struct
 		    (s.n == 0 || *s.p != ':')) /* "LOGIN: DEBUG: …" */
 			return MR_PARSE_LOST;
 		if (!end)
-			return s.n > 11 && (memcmp(s.p, "Connection,", 11) == 0 ||
-					    memcmp(s.p, "Disconnecte", 11) == 0)
-				       ? MR_PARSE_NOTHING
-				       : MR_PARSE_NOT_MINE;
+			return MR_CUT(&s, "Connection, ") ? MR_PARSE_NOTHING : MR_PARSE_NOT_MINE;
 		if (s.n < 5 || memcmp(s.p, "user=", 5) != 0)
 			return MR_PARSE_NOTHING; /* nobody had logged in */
 		e.kind = MR_EV_LOGOUT;

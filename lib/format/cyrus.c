@@ -3,6 +3,7 @@
  * cyrus.c - Cyrus IMAP: the classic lines, and logfmt of 3.13.1 and later.
  *
  *   login: [NAME ][A] U MECH[+TLS] User logged in[ SESSIONID=<S>]          login
+ *   login: [NAME ][A] U MECH[+TLS]                                         login (before 2.2)
  *   badlogin: [NAME ][A] MECH (U) [SASL(-13): …]                           failure
  *   badlogin: [NAME ][A] plaintext U SASL(-13): …                          failure (2.x)
  *   event=login.good r.sessionid=S r.clienthost="NAME [A]" u.username=U …  login
@@ -42,11 +43,26 @@ static bool service_of(struct mr_str program, enum mr_family *family)
 	return cyrus;
 }
 
+/* Of the first versions, which end with it; a password of "anonymous" may look like it */
+static bool is_mech(struct mr_str s)
+{
+	static const char *const words[] = { "plaintext",  "PLAIN",	 "LOGIN", "CRAM-MD5",
+					     "DIGEST-MD5", "GSSAPI",	 "NTLM",  "EXTERNAL",
+					     "APOP",	   "KERBEROS_V4" };
+
+	MR_TRIM(&s, "+TLS");
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_str_is(s, words[i]))
+			return true;
+	return false;
+}
+
 /* behind "login: " */
 static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct mr_event *out)
 {
 	struct mr_str mech, tail, session = { 0 }, id;
 	struct mr_addr a;
+	bool short_one;
 
 	if (!mr_cut_host(&s, &a) || !MR_CUT(&s, " "))
 		return MR_PARSE_LOST;
@@ -57,10 +73,11 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 			return MR_PARSE_NOTHING;
 		s = tail;
 	}
-	if (!MR_TRIM(&s, " User logged in"))
-		return MR_PARSE_NOTHING; /* "anonymous PASSWORD" */
+	short_one = !MR_TRIM(&s, " User logged in");
 	if (!mr_trim_from(&s, ' ', &mech) || s.n == 0)
-		return MR_PARSE_LOST;
+		return short_one ? MR_PARSE_NOTHING : MR_PARSE_LOST;
+	if (short_one && !is_mech(mech))
+		return MR_PARSE_NOTHING; /* "anonymous PASSWORD" */
 	MR_TRIM(&mech, "+TLS");
 	/* "anonymous PASSWORD" may end with these words: a name that has logged in has no blank */
 	if (mr_str_is(s, "anonymous") || memchr(s.p, ' ', s.n) || mr_str_is(mech, "ANONYMOUS") ||
@@ -93,10 +110,13 @@ static enum mr_parse parse_badlogin(struct mr_str s, enum mr_family family, stru
 	if (mr_cut_to(&s, ' ', &mech)) {
 		if (MR_CUT(&s, "(")) {
 			if (!mr_find_last(s, ") [", &user, &x) &&
+			    !mr_find_last(s, ") SASL(", &user, &x) &&
 			    !mr_find_last(s, ") invalid", &user, &x))
 				user.n = 0;
 		} else if (*mech.p != '[' && !mr_find_last(s, " SASL(", &user, &x)) {
-			user.n = 0;
+			user = s;
+			if (!MR_TRIM(&user, " invalid user"))
+				user.n = 0;
 		}
 	}
 	if (mr_str_is(user, "-notset-"))

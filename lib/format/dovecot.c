@@ -11,7 +11,7 @@
  *                                                    also "Aborted login …"
  *   imap-login: Disconnected: Too many invalid commands (no auth attempts in S secs): user=<U>, …
  *                                                    also "bad commands", "Input buffer full"
- *   imap-login: proxy(U,H:P): Started proxying to …: user=<U>, …
+ *   imap-login: [proxy(U,H:P): ]Started proxying to …: user=<U>, …
  *   auth: DRIVER(U,R,<S>): Password mismatch
  *   imap(U)<P><S>: Disconnected: Logged out …
  *
@@ -352,6 +352,14 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	}
 	if (MR_CUT(&head, "proxy("))
 		return named ? parse_proxy(head, rest, family, out) : MR_PARSE_NOTHING;
+	if (MR_CUT(&head, "Started proxying to ")) {
+		if (!read_tail(rest, named, &t))
+			return MR_PARSE_LOST;
+		if (t.user.n == 0)
+			return MR_PARSE_NOTHING;
+		fill(out, MR_EV_LOGIN, family, &t, "login (proxied)");
+		return MR_PARSE_EVENT;
+	}
 	if ((what = abuse(head))) {
 		if (!read_tail(rest, named, &t))
 			return MR_PARSE_LOST;
@@ -370,9 +378,7 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	told = mr_dovecot_auth_told(j, out, time_us, attempts);
 	if (t.session.n == 0) /* the learner pairs lines that have no session */
 		told = 0;
-	if (told >= attempts)
-		return MR_PARSE_NOTHING;
-	out->count = attempts - told;
+	out->count = told < attempts ? attempts - told : 0;
 	return MR_PARSE_EVENT;
 }
 

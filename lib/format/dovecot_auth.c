@@ -11,9 +11,9 @@
  * All are failures.  U stands before the address, so lines are read from the right, where VERDICT
  * is a known one to its last byte.  A password that is logged behind it ("(given password: P)") is
  * the client's too: the words that part it must stand in the line only once.  What libpam and
- * workers tell has no session, or is told again: it is remembered by address and user, and taken
- * off what comes later, so that one attempt counts once.  Never allocates; called by dovecot.c
- * only.
+ * workers tell has no session, or is told again, and of several databases each says no: it is
+ * remembered by address and user, and taken off what comes later, so that one attempt counts once.
+ * Never allocates; called by dovecot.c only.
  */
 #include "dovecot.h"
 
@@ -21,7 +21,10 @@ static const char NAME[] = "dovecot";
 
 /* Attempts told so far, by address and user. */
 #define TOLD_WINDOW_S 300 /* seconds; a login process gives up on a client after three minutes */
-static const char BY_PAM[] = "dovecot-pam", BY_WORKER[] = "dovecot-wrk";
+/* Who asks several databases in turn does so within seconds; the next attempt begins with the first
+ * of them again, or later. */
+#define CHAIN_WINDOW_US 10000000u
+static const char BY_PAM[] = "dovecot-pam", BY_WORKER[] = "dovecot-wrk", BY_FIRST[] = "dovecot-1st";
 
 static struct mr_str told_key(const struct mr_addr *a, struct mr_str user, char buf[MR_JOIN_KEY])
 {
@@ -56,6 +59,43 @@ static void tell(struct mr_join *j, const char *who, const struct mr_event *e, u
 		mr_join_put(j, who, told_key(&e->addr, e->user, buf), &v);
 	else if (j)
 		mr_join_drop(j, who, told_key(&e->addr, e->user, buf));
+}
+
+/* The session and the user, where a line names both */
+static struct mr_str session_key(const struct mr_event *e, char buf[MR_JOIN_KEY])
+{
+	size_t n = e->session.n + 1 + e->user.n;
+
+	if (e->session.n == 0 || n > MR_JOIN_KEY)
+		return (struct mr_str){ buf, 0 };
+	memcpy(buf, e->session.p, e->session.n);
+	buf[e->session.n] = '>'; /* never part of a session id */
+	memcpy(buf + e->session.n + 1, e->user.p, e->user.n);
+	return (struct mr_str){ buf, n };
+}
+
+/*
+ * Each database that is asked logs its "no" to one attempt: those behind the first tell nothing
+ * new.  Lines of one attempt have one session, but libpam's, which names none.
+ */
+static bool same_attempt(struct mr_join *j, const struct mr_event *e, struct mr_str driver,
+			 uint64_t time_us)
+{
+	struct mr_joined v, first = { .user = driver, .time_us = time_us };
+	char buf[MR_JOIN_KEY], session_buf[MR_JOIN_KEY];
+	struct mr_str key = told_key(&e->addr, e->user, buf);
+	struct mr_str session = session_key(e, session_buf);
+
+	if (!j || driver.n == 0)
+		return false;
+	if (mr_join_get(j, BY_FIRST, e->session.n ? session : key, &v) &&
+	    time_us <= v.time_us + CHAIN_WINDOW_US && v.time_us <= time_us + CHAIN_WINDOW_US &&
+	    (v.user.n != driver.n || memcmp(v.user.p, driver.p, driver.n) != 0))
+		return true;
+	mr_join_put(j, BY_FIRST, key, &first);
+	if (session.n)
+		mr_join_put(j, BY_FIRST, session, &first);
+	return false;
 }
 
 uint32_t mr_dovecot_auth_told(struct mr_join *j, const struct mr_event *e, uint64_t time_us,
@@ -107,7 +147,8 @@ static bool trim_password(struct mr_str *s)
 	return true;
 }
 
-/* "U,R" with, behind R, ",<S>" (2.3) or ",sasl:M" (2.4); U may hold commas */
+/* "U,R" with, behind R, ",master", and ",<S>" (2.3) or ",sasl:M" (2.4); a session that was none
+ * leaves its comma; U may hold commas */
 static bool read_client(struct mr_str s, struct mr_event *e)
 {
 	struct mr_str item, x;
@@ -124,15 +165,22 @@ static bool read_client(struct mr_str s, struct mr_event *e)
 		if (!mr_cut_class(&item, MR_CLASS_WORD, &x) || item.n ||
 		    !mr_trim_from(&s, ',', &item))
 			return false;
+	} else if (item.n == 0 && !mr_trim_from(&s, ',', &item)) {
+		return false;
 	}
+	if (mr_str_is(item, "master") && !mr_trim_from(&s, ',', &item))
+		return false;
 	e->user = s;
 	return mr_str_addr(item, &e->addr) && s.n <= MR_CLIENT_TEXT_MAX;
 }
 
-static enum mr_parse failure(const struct mr_event *e, struct mr_event *out)
+/* `again`: another line told of this attempt */
+static enum mr_parse failure(const struct mr_event *e, bool again, struct mr_event *out)
 {
 	mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_NONE, &e->addr, e->user, "auth failed");
 	out->session = e->session;
+	if (again)
+		out->count = 0;
 	return MR_PARSE_EVENT;
 }
 
@@ -142,13 +190,14 @@ static enum mr_parse parse_driver(struct mr_str s, struct mr_join *j, uint64_t t
 {
 	struct mr_str verdict, driver;
 	struct mr_event e = { 0 };
+	bool again;
 
 	if (!trim_password(&s) || !mr_find_last(s, "): ", &s, &verdict) || !is_verdict(verdict) ||
 	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "(") || !read_client(s, &e))
 		return MR_PARSE_NOTHING;
-	if (mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us))
-		return MR_PARSE_NOTHING; /* libpam's own line told it */
-	return failure(&e, out);
+	again = same_attempt(j, &e, driver, time_us) ||
+		(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us)); /* libpam's own line */
+	return failure(&e, again, out);
 }
 
 /* 2.4, behind "auth(" or "auth-worker(": U,R…)[<P>]<S>: [request [N]: ][Info: ][DRIVER: ]VERDICT */
@@ -158,6 +207,7 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 	struct mr_str rest, driver = { 0 }, x, session;
 	struct mr_event e = { 0 };
 	uint32_t n;
+	bool again;
 
 	if (!trim_password(&s) || !mr_find_last(s, ">: ", &s, &rest) ||
 	    !mr_trim_from(&s, '<', &session) || (session.n && !mr_dovecot_session(session)))
@@ -170,19 +220,19 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 	x = rest;
 	if (mr_cut_class(&x, MR_CLASS_WORD, &driver) && MR_CUT(&x, ": "))
 		rest = x;
+	else
+		driver.n = 0;
 	if (!is_verdict(rest) || !MR_TRIM(&s, ")") || !read_client(s, &e))
 		return MR_PARSE_NOTHING;
 	e.session = session;
-	if (mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us))
-		return MR_PARSE_NOTHING;
+	again = same_attempt(j, &e, driver, time_us) ||
+		(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us));
+	if (again)
+		return failure(&e, true, out);
 	n = told(j, BY_WORKER, &e, time_us);
-	if (worker) {
-		tell(j, BY_WORKER, &e, time_us, n + 1);
-	} else if (n) {
-		tell(j, BY_WORKER, &e, time_us, n - 1);
-		return MR_PARSE_NOTHING;
-	}
-	return failure(&e, out);
+	if (worker || n)
+		tell(j, BY_WORKER, &e, time_us, worker ? n + 1 : n - 1);
+	return failure(&e, !worker && n, out);
 }
 
 /* "pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=U
@@ -190,8 +240,10 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time_us,
 			       struct mr_event *out)
 {
+	const struct mr_str pam = { "pam", 3 };
 	struct mr_str module, head, addr;
 	struct mr_event e = { 0 };
+	bool again;
 
 	if (!mr_cut_class(&s, MR_CLASS_WORD, &module) ||
 	    !MR_CUT(&s, "(dovecot:auth): authentication failure;"))
@@ -208,8 +260,9 @@ static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time
 	}
 	if (!mr_str_addr(addr, &e.addr) || e.user.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
+	again = same_attempt(j, &e, pam, time_us);
 	tell(j, BY_PAM, &e, time_us, told(j, BY_PAM, &e, time_us) + 1);
-	return failure(&e, out);
+	return failure(&e, again, out);
 }
 
 /* "(P)" or "(default)" behind "auth-worker", a process and not a client */

@@ -87,6 +87,8 @@ static bool read_host(struct mr_str s, struct mr_addr *a)
 	if (s.n > 2 * MR_CLIENT_TEXT_MAX)
 		return false;
 	trim_connection(&s);
+	if (!MR_TRIM(&s, " TFO*")) /* TCP fast open */
+		MR_TRIM(&s, " TFO");
 	if (mr_find(s, " U=", &x, &x))
 		return host_strict(s, a);
 	trim_interface(&s);
@@ -145,7 +147,10 @@ static enum mr_parse parse_arrival(struct mr_str s, struct mr_event *out)
 	struct mr_str host, rest, proto, x, user;
 	struct mr_addr a;
 
-	if (!cut_sender(&s) || !MR_CUT(&s, "H=") || !mr_find_only(s, " P=", &host, &rest))
+	if (!cut_sender(&s))
+		return MR_PARSE_NOTHING;
+	MR_CUT(&s, "DS "); /* the name was found by DNSSEC */
+	if (!MR_CUT(&s, "H=") || !mr_find_only(s, " P=", &host, &rest))
 		return MR_PARSE_NOTHING;
 	if (!mr_cut_class(&rest, MR_CLASS_WORD, &proto) || !MR_TRIM(&proto, "a"))
 		return MR_PARSE_NOTHING;

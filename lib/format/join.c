@@ -5,10 +5,10 @@
  * (Dovecot).
  *
  * A fixed table, so that hostile traffic cannot make it grow: sets of MR_JOIN_WAYS slots by the
- * hash of scope and key; in a full set the session that was put first goes.  What has gone means no
- * event, never a wrong one: scope and key are compared whole.  Strings are copied in; what
- * mr_join_get() hands out lives until the next put.  Never logs.  mr_join_put() cannot fail once
- * the table stands, but for a key that is too long (-EINVAL).
+ * hash of scope and key; in a full set what was put first goes, notes before sessions.  What has
+ * gone means no event, never a wrong one: scope and key are compared whole.  Strings are copied in;
+ * what mr_join_get() hands out lives until the next put.  Never logs.  mr_join_put() cannot fail
+ * once the table stands, but for a key that is too long (-EINVAL).
  */
 #include <mailreeve/format.h>
 
@@ -111,13 +111,36 @@ static struct place find(struct mr_join *j, const char *scope, struct mr_str key
 	return p;
 }
 
-static size_t oldest(const struct set *set)
+/* What is remembered of a session has an address or a service; the rest are notes for minutes,
+ * which everybody who tries passwords causes. */
+static bool is_note(const struct slot *s)
+{
+	static const struct mr_addr none;
+
+	return s->family == MR_FAMILY_NONE && memcmp(&s->addr, &none, sizeof(none)) == 0;
+}
+
+/* The slot of a full set that is given up: a note before a session, then the oldest */
+static size_t victim(const struct place *p)
 {
 	size_t n = 0;
 
-	for (size_t i = 1; i < MR_JOIN_WAYS; i++)
-		if (set->age[i] < set->age[n])
+	for (size_t i = 1; i < MR_JOIN_WAYS; i++) {
+		bool note = is_note(&p->slots[i]);
+
+		if (note != is_note(&p->slots[n]) ? note : p->set->age[i] < p->set->age[n])
 			n = i;
+	}
+	return n;
+}
+
+/* A free slot of the set, or MR_JOIN_WAYS */
+static size_t vacancy(const struct set *set)
+{
+	size_t n = 0;
+
+	while (n < MR_JOIN_WAYS && set->age[n])
+		n++;
 	return n;
 }
 
@@ -129,7 +152,9 @@ int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const s
 	if (!p.set)
 		return -EINVAL;
 	if (p.n == MR_JOIN_WAYS)
-		p.n = oldest(p.set);
+		p.n = vacancy(p.set);
+	if (p.n == MR_JOIN_WAYS)
+		p.n = victim(&p);
 	p.set->age[p.n] = ++j->clock;
 	p.set->tag[p.n] = p.tag;
 	s = &p.slots[p.n];

@@ -285,6 +285,10 @@ static void cut_pri(struct mr_str *s, bool *v1)
 	uint64_t pri;
 
 	*v1 = false;
+	if (t.n > 12 && *t.p == '1' && t.p[12] == 'T') { /* a site that leaves <PRI> out */
+		*v1 = MR_CUT(s, "1 ");
+		return;
+	}
 	if (!MR_CUT(&t, "<") || !mr_cut_number(&t, &pri) || pri > 191 || !MR_CUT(&t, ">"))
 		return;
 	*v1 = MR_CUT(&t, "1 ");

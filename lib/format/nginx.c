@@ -76,7 +76,8 @@ static bool cut_login(struct mr_str *s, struct mr_str *user)
 
 static void open_quote(struct mr_join *j, uint64_t lines)
 {
-	struct mr_joined v = { .time_us = lines };
+	/* the service says that this is no note, which would go before others */
+	struct mr_joined v = { .family = MR_FAMILY_IMAP, .time_us = lines };
 
 	if (j && lines)
 		mr_join_put(j, OPEN_SCOPE, OPEN_KEY, &v);

@@ -101,6 +101,7 @@ static enum mr_parse perdition_parse(const struct mr_line *l, struct mr_join *j,
 	ok = mr_str_is(status, "ok");
 	if (!ok &&
 	    (!MR_CUT(&status, "failed: ") || (!mr_str_is(status, "Re-Authentication Failure") &&
+					      !mr_str_is(status, "Local Authentication Failure") &&
 					      !mr_str_is(status, "Local authentication failure") &&
 					      !mr_str_is(status, "local authentication failure"))))
 		return MR_PARSE_NOTHING;

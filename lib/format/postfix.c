@@ -116,7 +116,7 @@ static enum mr_parse parse_sasl(struct mr_str s, const struct mr_addr *a, struct
 		return MR_PARSE_NOTHING;
 	if (!MR_CUT(&s, " authentication failed"))
 		return MR_PARSE_LOST;
-	if (s.n && !MR_CUT(&s, ": "))
+	if (s.n && !MR_CUT(&s, ": ") && !mr_str_is(s, ":"))
 		return MR_PARSE_LOST;
 	if (own_fault(s))
 		return MR_PARSE_NOTHING;

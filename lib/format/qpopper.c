@@ -6,6 +6,7 @@
  *   [popper] (vX) POP login by user …                                      login, own log
  *   Stats: U n n n n [NAME ]A                                              login, told at its end
  *   U at NAME (A): -ERR [AUTH] Password supplied for "U" is incorrect.     failure
+ *   [AUTH] Failed attempted login to U from host (NAME) A[ [FILE:LINE]]    failure (4)
  *
  * In a failure U stands on both sides of the address: both must be the same text, and the words
  * between stand only once.  In the others U is an account.  Never allocates.
@@ -76,6 +77,20 @@ static enum mr_parse parse_failure(struct mr_str s, struct mr_event *out)
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_POP3, &a, user, "auth failed");
 }
 
+/* behind "[AUTH] Failed attempted login to " */
+static enum mr_parse parse_refused(struct mr_str s, struct mr_event *out)
+{
+	struct mr_str user, name, where;
+	struct mr_addr a;
+
+	if (MR_TRIM(&s, "]") && !mr_find_last(s, " [", &s, &where))
+		return MR_PARSE_NOTHING;
+	if (!mr_find_only(s, " from host (", &user, &s) || !mr_cut_to(&s, ')', &name) ||
+	    !MR_CUT(&s, " ") || !mr_str_addr(s, &a) || user.n > MR_CLIENT_TEXT_MAX)
+		return MR_PARSE_NOTHING;
+	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_POP3, &a, user, "auth failed");
+}
+
 static enum mr_parse qpopper_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
 {
 	struct mr_str s = l->message, version;
@@ -104,6 +119,8 @@ static enum mr_parse qpopper_parse(const struct mr_line *l, struct mr_join *j, s
 	s = l->program.n ? l->message : s;
 	if (MR_CUT(&s, "Stats:"))
 		return parse_stats(s, out);
+	if (MR_CUT(&s, "[AUTH] Failed attempted login to "))
+		return parse_refused(s, out);
 	return parse_failure(s, out);
 }
 

@@ -71,13 +71,20 @@ static enum mr_parse parse_failure(struct mr_str s, struct mr_event *out)
 static enum mr_parse parse_abuse(struct mr_str s, struct mr_event *out)
 {
 	const struct mr_str nobody = { 0 };
-	struct mr_str word;
-	struct mr_addr a;
+	struct mr_str word, t;
+	struct mr_addr a, b;
 	uint64_t n;
 
 	if (MR_CUT(&s, "rejecting commands from ")) {
+		MR_CUT(&s, " "); /* the client has no name, */
 		if (!mr_cut_host(&s, &a))
 			return MR_PARSE_NOTHING;
+		t = s;
+		if (MR_CUT(&t, " ") && mr_cut_host(&t, &b)) { /* or "[A] [A]" for want of one */
+			if (memcmp(a.b, b.b, sizeof(a.b)) != 0)
+				return MR_PARSE_NOTHING;
+			s = t;
+		}
 		MR_CUT(&s, " (may be forged)");
 		return MR_CUT(&s, " due to pre-greeting traffic")
 			       ? mr_take(out, NAME, MR_EV_ABUSE, MR_FAMILY_SMTP, &a, nobody,

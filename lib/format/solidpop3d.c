@@ -6,6 +6,7 @@
  *   user U[ (mapped to X)] authenticated[ - A]         login
  *   [APOP ]authentication failed for [mapped ][virtual ]user U[ - A]       failure
  *   authentication failed: no such user: U[ - A]       failure; also "can't map user name"
+ *   can't find APOP secret for user U[ - A]            failure
  *
  * The address is the last word of the line, behind U, and must agree with the connect line of the
  * same pid where that was seen; U may hold " - 9.9.9.9".  Never allocates.
@@ -60,6 +61,8 @@ static enum mr_parse solidpop3d_parse(const struct mr_line *l, struct mr_join *j
 	known = mr_join_get_pid(j, NAME, l->pid, &v) ? &v : NULL;
 	if (MR_CUT(&s, "user "))
 		return verdict(s, known, true, out);
+	if (MR_CUT(&s, "can't find APOP secret for user "))
+		return verdict(s, known, false, out);
 	MR_CUT(&s, "APOP ");
 	if (MR_CUT(&s, "authentication failed: no such user: ") ||
 	    MR_CUT(&s, "authentication failed: can't map user name: "))

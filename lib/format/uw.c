@@ -5,7 +5,9 @@
  *   Login|Authenticated|Auth|APOP user=U host=[NAME ][A]                   login
  *   Login failed user=U auth=X host=[NAME ][A]                             failure
  *   AUTHENTICATE MECH failure host=[NAME ][A]                              failure
+ *   Login failure user=U host=…; Failed X override of user=U host=…        failure (old)
  *   Login excessive login failures user=U auth=X host=…                    abuse
+ *   Login SYSTEM BREAK-IN ATTEMPT user=U auth=X host=…                     abuse (over-long)
  *   Logout|Autologout|Killed…|Hangup|ERROR, while reading line user=U host=…  logout; U may be ???
  *
  * The verdict stands at the left, the address at the right: the last ` host=` of the line, and it
@@ -106,10 +108,15 @@ static enum mr_parse uw_parse(const struct mr_line *l, struct mr_join *j, struct
 			return parse(s, MR_EV_LOGIN, family, "login", out);
 	if (cut_end(&s))
 		return parse(s, MR_EV_LOGOUT, family, "logout", out);
-	if (MR_CUT(&s, "Login failed user="))
+	if (MR_CUT(&s, "Login failed user=") || MR_CUT(&s, "Login failure user="))
 		return parse(s, MR_EV_FAILURE, family, "auth failed", out);
+	if (MR_CUT(&s, "Login SYSTEM BREAK-IN ATTEMPT user="))
+		return parse(s, MR_EV_ABUSE, family, "over-long user name", out);
 	if (MR_CUT(&s, "Login excessive login failures user="))
 		return parse(s, MR_EV_ABUSE, family, "too many failures", out);
+	if (MR_CUT(&s, "Failed ") && mr_cut_class(&s, MR_CLASS_WORD, &mech) &&
+	    MR_CUT(&s, " override of user="))
+		return parse(s, MR_EV_FAILURE, family, "auth failed", out);
 	if (MR_CUT(&s, "AUTHENTICATE ") && mr_cut_class(&s, MR_CLASS_WORD, &mech) &&
 	    MR_CUT(&s, " failure")) {
 		if (!read_host(s, &before, &a) || before.n)

@@ -309,5 +309,21 @@ const struct hostile_template hostile_templates[] = {
 	  MR_EV_FAILURE },
 	{ NULL, "Nov 21 2026 20:43:50 IMAP User \"{U}\" log on successful from {A}", MR_EV_LOGIN },
 	{ NULL, B "imap-login: Login: {U} [{A}]", MR_EV_LOGIN },
+	{ NULL,
+	  B "dovecot: imap-login: Started proxying to remote host <10.0.0.2> (0.1 secs): "
+	    "user=<{U}>, method=PLAIN, rip={A}, lip=192.0.2.1",
+	  MR_EV_LOGIN },
+	{ NULL, B "dovecot: auth: passwd-file({U},{A},master,<abcd>): Password mismatch",
+	  MR_EV_FAILURE },
+	{ NULL, B "imapd[7]: login: host.example.net [{A}] {U} plaintext", MR_EV_LOGIN },
+	{ NULL, B "imapd[7]: login: host.example.net [{A}] anonymous {T}", HOSTILE_NONE },
+	{ NULL, B "cyrus/imap[7]: badlogin: [{A}] plaintext {U} invalid user", MR_EV_FAILURE },
+	{ NULL, B "imapd[7]: Login failure user={U} host=host.example.net [{A}]", MR_EV_FAILURE },
+	{ NULL, B "imapd[7]: Failed x override of user={U} host=host.example.net [{A}]",
+	  MR_EV_FAILURE },
+	{ NULL,
+	  B "qpopper[7]: [AUTH] Failed attempted login to {U} from host (host.example.net) {A}",
+	  MR_EV_FAILURE },
+	{ NULL, B "solid-pop3d[7]: can't find APOP secret for user {U} - {A}", MR_EV_FAILURE },
 };
 const size_t hostile_count = MR_ARRAY_SIZE(hostile_templates);

@@ -198,6 +198,35 @@ static void test_joins(void **state)
 	mr_reader_free(r);
 }
 
+/* Who tries passwords fills the table with notes: sessions are not pushed out by them. */
+static void test_notes_go_first(void **state)
+{
+	const struct mr_str session = { "session", 7 };
+	struct mr_joined v = { .family = MR_FAMILY_IMAP };
+	struct mr_join *j;
+	char key[16];
+
+	(void)state;
+	assert_int_equal(mr_join_new(4, &j), 0);
+	assert_int_equal(mr_join_put(j, "dovecot", session, &v), 0);
+	v.family = MR_FAMILY_NONE;
+	for (int i = 0; i < 100; i++) {
+		struct mr_str k = { key, (size_t)snprintf(key, sizeof(key), "note%d", i) };
+
+		assert_int_equal(mr_join_put(j, "note", k, &v), 0);
+		assert_true(mr_join_get(j, "note", k, &v));
+	}
+	assert_true(mr_join_get(j, "dovecot", session, &v));
+	assert_int_equal(v.family, MR_FAMILY_IMAP);
+	for (int i = 0; i < 4; i++) {
+		struct mr_str k = { key, (size_t)snprintf(key, sizeof(key), "other%d", i) };
+
+		assert_int_equal(mr_join_put(j, "dovecot", k, &v), 0);
+	}
+	assert_false(mr_join_get(j, "dovecot", session, &v));
+	mr_join_free(j);
+}
+
 /* Formats of old servers are asked only where they are wanted, and no name comes twice. */
 static void test_table(void **state)
 {
@@ -256,9 +285,8 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_joins),
-		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_lines),	       cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_notes_go_first), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_restart),
 	};
 
