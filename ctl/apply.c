@@ -31,7 +31,7 @@ static void apply_findings(const json_t *summary, const char *key, const char *g
 		mr_term_text(mr_term_string(f, "message"), stdout);
 		fputc('\n', stdout);
 		if (*mr_term_string(f, "hint")) {
-			fputs("    ", stdout);
+			fputs("    hint: ", stdout);
 			mr_term_text(mr_term_string(f, "hint"), stdout);
 			fputc('\n', stdout);
 		}

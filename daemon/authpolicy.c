@@ -352,13 +352,21 @@ static void open_listener(struct http_listener *l)
 	if (asprintf(&l->error, "%s: Dovecot cannot ask there: %s", name_of(&l->at, name),
 		     strerror(-r)) < 0)
 		l->error = NULL;
-	/* no IPv6 on this host is no trouble */
-	mr_log(&l->server->m->log, r == -EADDRNOTAVAIL ? LOG_INFO : LOG_ERR, "%s",
-	       l->error ? l->error : "out of memory");
+	mr_log(&l->server->m->log, LOG_ERR, "%s", l->error ? l->error : "out of memory");
 }
 
 /* --- policies come and go --------------------------------------------------------------------- */
 
+static bool can_listen(const struct mr_addr *address)
+{
+	int r = open_socket(&(struct mr_dovecot_listen){ *address, 0 });
+
+	if (r >= 0)
+		close(r);
+	return r != -EADDRNOTAVAIL && r != -EAFNOSUPPORT;
+}
+
+/* A host without IPv6 is no trouble: nobody asked for ::1 there. */
 static size_t wanted(const struct mr_policy *p, struct mr_dovecot_listen *out)
 {
 	static const struct mr_addr one = { .b = { [15] = 1 } };
@@ -369,7 +377,7 @@ static size_t wanted(const struct mr_policy *p, struct mr_dovecot_listen *out)
 	}
 	out[0] = (struct mr_dovecot_listen){ mr_addr_from4(0x7f000001), MR_DOVECOT_PORT };
 	out[1] = (struct mr_dovecot_listen){ one, MR_DOVECOT_PORT };
-	return 2;
+	return can_listen(&one) ? 2 : 1;
 }
 
 static bool stands(const struct mr_authpolicy_server *s, const struct mr_dovecot_listen *at,

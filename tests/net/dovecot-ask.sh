@@ -133,4 +133,22 @@ config <<-C
 C
 ok "no statement" ctl apply
 is "nobody listens" 000 "$(code -d '{}' "$URL/?command=allow")"
+
+# --- a host without IPv6
+srv sysctl -qw net.ipv6.conf.lo.disable_ipv6=1
+config <<-C
+	interface s0;
+	service imap { deny $DENIED; allow any; }
+	service imaps { deny $DENIED; allow any; }
+	dovecot { }
+C
+lines=$(wc -l <"$LOG")
+ok "the statement again, where there is no ::1" ctl apply
+URL=http://127.0.0.1:4001
+ok "the other address answers" refuses fred $DENIED
+socket() { srv ss -Htlne 'sport = 4001' | grep -o 'ino:[0-9]*'; }
+before=$(socket)
+ok "applied once more" ctl apply
+is "that one is the same" "$before" "$(socket)"
+is "nothing is said of IPv6" "" "$(tail -n +$((lines + 1)) "$LOG" | grep -F '::1')"
 done_testing
