@@ -266,20 +266,6 @@ bool mr_import_line(struct mr_import *i, const char **at, const char *end, struc
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* -1: no mask; -2: holes */
-static int mask_length(const struct mr_text *mask)
-{
-	struct mr_addr a;
-	uint32_t m;
-
-	if (mr_addr_parse(mask->p, mask->n, &a) < 0 || !mr_addr_is4(&a))
-		return -1;
-	m = mr_addr_v4(&a);
-	if (m & (~m >> 1)) /* a one behind a zero */
-		return -2;
-	return m ? 32 - __builtin_ctz(m) : 0;
-}
-
 bool mr_import_named(const struct mr_text *t)
 {
 	for (size_t k = 0; k < t->n; k++)
@@ -295,7 +281,8 @@ int mr_import_prefix(const struct mr_text *addr, const struct mr_text *mask, str
 	struct mr_text head = *addr, tail = { NULL, 0 };
 	struct mr_prefix p;
 	struct mr_addr a;
-	int len, r;
+	unsigned int len;
+	int r;
 
 	*cut = false;
 	if (mask->n)
@@ -316,10 +303,12 @@ int mr_import_prefix(const struct mr_text *addr, const struct mr_text *mask, str
 		*out = p;
 		return 0;
 	}
-	len = mask_length(&tail);
-	if (len == -2)
-		return -EDOM;
-	if (len < 0 || mr_addr_parse(head.p, head.n, &a) < 0 || !mr_addr_is4(&a))
+	if (mr_addr_parse(tail.p, tail.n, &a) < 0)
+		return -EINVAL;
+	r = mr_addr_netmask(&a, &len);
+	if (r < 0)
+		return r;
+	if (mr_addr_parse(head.p, head.n, &a) < 0 || !mr_addr_is4(&a))
 		return -EINVAL;
 	p.addr = a;
 	p.plen = (uint8_t)(96 + len);

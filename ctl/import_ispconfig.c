@@ -234,10 +234,12 @@ static void put_entry(struct isp *s, const char *account, const struct entry *e)
 	s->i->path = e->path;
 	s->i->line = e->line;
 	mr_import_word(&rest, " \t", &ip);
+	while (rest.n && strchr(" \t", *rest.p))
+		rest.p++, rest.n--;
 	if (!f) {
 		put_left(s, &e->service, "no service of this name asks here");
-	} else if (mr_text_is(&ip, "none")) {
-		put_limit(s, account, f, e->allow, "none");
+	} else if (mr_text_is(&ip, "none") || mr_text_is(&ip, "any")) {
+		put_limit(s, account, f, e->allow, mr_text_is(&ip, "any") ? "any" : "none");
 	} else if (rest.n || mr_import_prefix(&ip, &none, &p, &cut) < 0) {
 		put_left(s, &e->ip,
 			 e->allow ? "no address; it matches nobody"

@@ -33,6 +33,24 @@ int mr_limits_add(struct mr_limits *l, const struct mr_limit *limit)
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
+/* 192.0.2.0/255.255.255.0, as people write it into databases. */
+static int limit_netmask(const char *text, size_t n, struct mr_prefix *out)
+{
+	const char *slash = memchr(text, '/', n);
+	size_t head = slash ? (size_t)(slash - text) : 0;
+	struct mr_prefix p;
+	struct mr_addr mask;
+	unsigned int plen;
+
+	if (!slash || mr_addr_parse(text, head, &p.addr) < 0 || !mr_addr_is4(&p.addr) ||
+	    mr_addr_parse(slash + 1, n - head - 1, &mask) < 0 || mr_addr_netmask(&mask, &plen) < 0)
+		return -EINVAL;
+	p.plen = (uint8_t)(96 + plen);
+	mr_addr_mask(&p.addr, p.plen);
+	*out = p;
+	return 0;
+}
+
 int mr_limit_source(const char *text, struct mr_limit *out)
 {
 	struct mr_prefix p;
@@ -52,6 +70,8 @@ int mr_limit_source(const char *text, struct mr_limit *out)
 		return 0;
 	}
 	r = mr_prefix_parse(text, n, &p);
+	if (r == -EINVAL)
+		r = limit_netmask(text, n, &p);
 	if (r < 0 && r != -EDOM)
 		return -EINVAL;
 	out->kind = MR_LIMIT_PREFIX;

@@ -6,7 +6,9 @@
  *   mail_user(mailuser_id, login, email, …)
  *   mail_user_ip_restriction(restriction_id, mailuser_id, ip, mode 'w'|'b', service)
  *
- * A login is looked for in both of the first table's columns, as a bound parameter.  Never writes.
+ * A login is looked for in both of the first table's columns, as it is and in small letters (an
+ * answer is remembered for all spellings, whatever the columns' collation), as bound parameters.
+ * Never writes.
  * Every step has a time limit; whatever fails closes the connection, and the next question opens
  * another.  Called by the daemon's account thread only: a connection belongs to its thread.
  */
@@ -14,6 +16,7 @@
 
 #include <mailreeve/secret.h>
 #include <mysql.h>
+#include <mysqld_error.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,10 +25,10 @@
 
 static const char query[] =
 	"SELECT r.ip, r.mode, r.service, r.restriction_id FROM mail_user u"
-	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.login = ?"
+	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.login IN (?, ?)"
 	" UNION "
 	"SELECT r.ip, r.mode, r.service, r.restriction_id FROM mail_user u"
-	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.email = ?";
+	" JOIN mail_user_ip_restriction r ON r.mailuser_id = u.mailuser_id WHERE u.email IN (?, ?)";
 
 struct mariadb_store {
 	struct mr_account_store store;
@@ -116,15 +119,45 @@ static int read_rows(struct mariadb_store *s, struct cell *c, struct mr_limits *
 	return r;
 }
 
+/*
+ * A name that the columns' character set has no letters for: it is no mailbox, and no trouble of
+ * the database.  Names come from strangers, and trouble means that nobody new is limited for a
+ * while.
+ */
+static bool unwritable(MYSQL_STMT *q, const char *name)
+{
+	while (*name && !(*name & 0x80))
+		name++;
+	if (!*name)
+		return false;
+	switch (mysql_stmt_errno(q)) {
+	case ER_CANT_AGGREGATE_2COLLATIONS:
+	case ER_CANT_AGGREGATE_3COLLATIONS:
+	case ER_CANT_AGGREGATE_NCOLLATIONS:
+	case ER_INVALID_CHARACTER_STRING:
+	case ER_TRUNCATED_WRONG_VALUE_FOR_FIELD:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int ask(struct mariadb_store *s, const char *name, struct mr_limits *out, struct mr_error *e)
 {
+	_free_ char *small = strdup(name);
 	unsigned long len = strlen(name);
 	struct cell cell[COLUMNS] = { 0 };
-	MYSQL_BIND in[2] = { 0 }, row[COLUMNS] = { 0 };
+	MYSQL_BIND in[4] = { 0 }, row[COLUMNS] = { 0 };
+
+	if (!small)
+		return mr_error(e, -ENOMEM, "out of memory");
+	for (char *c = small; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
 
 	for (size_t i = 0; i < MR_ARRAY_SIZE(in); i++) {
 		in[i].buffer_type = MYSQL_TYPE_STRING;
-		in[i].buffer = (void *)name;
+		in[i].buffer = i % 2 ? small : (void *)name;
 		in[i].buffer_length = len;
 		in[i].length = &len;
 	}
@@ -136,8 +169,11 @@ static int ask(struct mariadb_store *s, const char *name, struct mr_limits *out,
 		row[i].is_null = &cell[i].null;
 		row[i].error = &cell[i].cut;
 	}
-	if (mysql_stmt_bind_param(s->find, in) || mysql_stmt_execute(s->find) ||
-	    mysql_stmt_bind_result(s->find, row))
+	if (mysql_stmt_bind_param(s->find, in))
+		return fault(s, mysql_stmt_error(s->find), e);
+	if (mysql_stmt_execute(s->find) && unwritable(s->find, name))
+		return 0;
+	if (mysql_stmt_errno(s->find) || mysql_stmt_bind_result(s->find, row))
 		return fault(s, mysql_stmt_error(s->find), e);
 	return read_rows(s, cell, out, e);
 }

@@ -115,6 +115,18 @@ void mr_addr_mask(struct mr_addr *a, unsigned int plen)
 			a->b[i] &= (uint8_t)(0xff00u >> plen);
 }
 
+int mr_addr_netmask(const struct mr_addr *mask, unsigned int *plen)
+{
+	uint32_t v = mr_addr_is4(mask) ? mr_addr_v4(mask) : 0, host = ~v;
+
+	if (!mr_addr_is4(mask))
+		return -EINVAL;
+	if (host & (host + 1))
+		return -EDOM;
+	*plen = v ? 32 - (unsigned int)__builtin_ctz(v) : 0;
+	return 0;
+}
+
 int mr_prefix_parse(const char *text, size_t len, struct mr_prefix *out)
 {
 	const char *slash = memchr(text, '/', len);

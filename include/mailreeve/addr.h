@@ -72,6 +72,8 @@ const char *mr_prefix_text(const struct mr_prefix *p, char buf[static MR_PREFIX_
 bool mr_prefix_contains(const struct mr_prefix *p, const struct mr_addr *a);
 /* Clears the bits behind plen. */
 void mr_addr_mask(struct mr_addr *a, unsigned int plen);
+/* 255.255.255.0 is 24.  -EINVAL: no IPv4; -EDOM: the ones do not come first. */
+int mr_addr_netmask(const struct mr_addr *mask, unsigned int *plen);
 
 /* The fewest prefixes that cover first..last (same family); *n at most 254.  -EINVAL if first >
  * last. */

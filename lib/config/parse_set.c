@@ -128,17 +128,6 @@ static int range(struct mr_parser *p, size_t set, const struct mr_token *t, cons
 	return *text ? 0 : -ENOMEM;
 }
 
-/* 255.255.255.0 -> 24; -EINVAL if the ones do not come first. */
-static int mask_length(const struct mr_addr *mask, unsigned int *plen)
-{
-	uint32_t v = mr_addr_v4(mask), host = ~v;
-
-	if (host & (host + 1))
-		return -EINVAL;
-	*plen = v ? 32 - (unsigned int)__builtin_ctz(v) : 0;
-	return 0;
-}
-
 static int netmask(struct mr_parser *p, size_t set, const struct mr_token *t,
 		   const struct mr_addr *a, const struct mr_token *m, const struct mr_addr *mask,
 		   const char **text)
@@ -147,7 +136,7 @@ static int netmask(struct mr_parser *p, size_t set, const struct mr_token *t,
 	char buf[MR_PREFIX_TEXT];
 	unsigned int plen;
 
-	if (mask_length(mask, &plen) < 0) {
+	if (mr_addr_netmask(mask, &plen) < 0) {
 		mr_parse_fail(p, m, "a netmask is ones, then zeros, like 255.255.255.0",
 			      "%s is no netmask", mr_parse_quote(p, m));
 		return 0;

@@ -130,12 +130,14 @@ if ! database_make; then
 fi
 mysql_run "
 	INSERT INTO mail_user (login, email) VALUES ('shop3', 'shop3@example.com'), ('anna', 'anna@example.com'),
-		('all@example.com', 'all@example.com'), ('odd', 'odd@example.com');
+		('all@example.com', 'all@example.com'), ('odd', 'odd@example.com'),
+		('mask', 'mask@example.com');
 	INSERT INTO mail_user_ip_restriction (mailuser_id, ip, mode, service) VALUES
 		(1, '$SHOP', 'w', 'smtp'), (1, 'none', 'w', 'pop3'),
 		(2, '192.0.2.0/24', 'w', 'imap'), (2, '2001:db8::/32', 'w', 'imap'), (2, '192.0.2.66', 'b', 'imap'),
 		(3, '192.0.2.1', 'w', ''), (3, '192.0.2.2', 'w', NULL),
-		(4, 'somewhere', 'w', 'imap'), (4, 'somewhere', 'b', 'pop3')" dbispconfig
+		(4, 'somewhere', 'w', 'imap'), (4, 'somewhere', 'b', 'pop3'),
+		(5, ' 192.0.2.0/255.255.255.128 ', 'w', 'imap')" dbispconfig
 maria() { policy "$(database_statement "$1" "$2")"; }
 maria 300ms last
 ok "MariaDB" ctl apply
@@ -150,12 +152,17 @@ ok "NULL, too" allows all@example.com 192.0.2.2 smtp
 ok "what is no address in a white list lets nobody in" refuses odd 192.0.2.1 imap
 ok "in a black list it does nothing" allows odd 192.0.2.1 pop3
 ok "a quote is a character" allows "x' OR '1'='1" 192.0.2.1 imap
+mysql_run "ALTER TABLE mail_user CONVERT TO CHARACTER SET utf8mb3 COLLATE utf8mb3_bin" dbispconfig
+ok "a name that the columns have no letters for is nobody's" allows $'fr\U1F600d' 192.0.2.1 imap
+is "… and no trouble of the database" null "$(field .accounts.error status)"
+ok "… capitals, in columns that tell them apart" refuses MASK 192.0.2.200 imap
+ok "… a netmask" allows mask 192.0.2.100 imap
 ok "why: the row that allows" why "by       imap allow 192.0.2.0/24  (mariadb, row 3)" 192.0.2.9 imap --user anna
 ok "why: … that refuses" why "by       imap deny 192.0.2.66  (mariadb, row 5)" 192.0.2.66 imap --user anna
 is "why: … in JSON" 1 "$(ctl why 10.0.0.102 submission --user shop3 --json | jq -c '.account.allows[0].row')"
 mysql_run "DELETE FROM mail_user_ip_restriction WHERE mailuser_id = 2" dbispconfig
 ok "a change is seen when the answer is old" within 3 allows anna 198.51.100.1 imap
-is "the daemon only reads" 6 "$(mysql_run 'SELECT count(*) FROM mail_user_ip_restriction' dbispconfig | tail -1)"
+is "the daemon only reads" 7 "$(mysql_run 'SELECT count(*) FROM mail_user_ip_restriction' dbispconfig | tail -1)"
 
 ok "remembered" refuses shop3 10.0.0.102 smtp
 end "$db"
