@@ -182,6 +182,15 @@ static uint8_t mask_length(const __u64 mask[2])
 	return (uint8_t)(__builtin_popcountll(mask[0]) + __builtin_popcountll(mask[1]));
 }
 
+bool mr_entries_known(struct mr_manager *m, struct mr_entry *v)
+{
+	if (v->services == UINT64_MAX)
+		return true;
+	v->services &= mr_ids_services(m->ids);
+	m->unknown += !v->services;
+	return v->services;
+}
+
 static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *adopted)
 {
 	_free_ struct mr_entry_key *keys = calloc(ADOPT_CHUNK, sizeof(*keys));
@@ -198,11 +207,15 @@ static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *ado
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n; i++) {
-			if (values[i].expires <= now ||
+			uint64_t had = values[i].services;
+
+			if (values[i].expires <= now || !mr_entries_known(m, &values[i]) ||
 			    mr_book_adopt(m->book, kind, &keys[i], &values[i]) == -E2BIG) {
 				mr_entries_delete(m->kernel, kind, &keys[i]);
 				continue;
 			}
+			if (values[i].services != had)
+				mr_entries_put(m->kernel, kind, &keys[i], &values[i]);
 			mr_ids_reserve_users(m->ids, values[i].user);
 			++*adopted;
 		}
@@ -240,6 +253,11 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over %s",
 		       adopted ? adopted : restored,
 		       adopted ? "from the run before" : "from the state directory");
+	if (m->unknown)
+		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
+			    "%zu permits and bans of single services ended: the table that says "
+			    "which services they were for (ids.json) is lost",
+			    m->unknown);
 	/* the run before may have been killed before it could save what it left in the maps */
 	m->entries_saved = adopted ? UINT64_MAX : mr_book_changes(m->book);
 	mr_entries_changed(m);

@@ -315,7 +315,7 @@ static size_t load_records(struct mr_manager *m, const struct file_head *h, size
 		if (f->sum != sum_of(f, sizeof(*f)))
 			continue;
 		++*whole;
-		if (!left)
+		if (!left || !mr_entries_known(m, &v))
 			continue;
 		mr_ids_reserve_users(m->ids, f->user);
 		if (mr_book_add(m->book, f->kind, &f->made_for, &v, boot, NULL) == 0)

@@ -116,6 +116,40 @@ const char *mr_ids_service_name(const struct mr_ids *ids, uint8_t id)
 	return id < MR_SERVICES_MAX ? ids->service[id] : NULL;
 }
 
+int mr_ids_adopt_services(struct mr_ids *ids, const json_t *services)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (services, i, v) {
+		const char *name = json_string_value(json_object_get(v, "name"));
+		json_int_t id = json_integer_value(json_object_get(v, "id"));
+		int before = name ? mr_ids_find_service(ids, name) : -1;
+		char *copy;
+
+		if (!name || id < 0 || id >= MR_SERVICES_MAX || before == id)
+			continue;
+		copy = strdup(name);
+		if (!copy)
+			return -ENOMEM;
+		if (before >= 0)
+			free(MR_TAKE_PTR(ids->service[before]));
+		free(ids->service[id]);
+		ids->service[id] = copy;
+		ids->changes++;
+	}
+	return 0;
+}
+
+uint64_t mr_ids_services(const struct mr_ids *ids)
+{
+	uint64_t bits = 0;
+
+	for (int i = 0; i < MR_SERVICES_MAX; i++)
+		bits |= ids->service[i] ? 1ull << i : 0;
+	return bits;
+}
+
 /* --- counters --------------------------------------------------------------------------------- */
 
 #define COUNTER_SLOTS (4ul * MR_COUNTERS_MAX)

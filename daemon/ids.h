@@ -9,6 +9,7 @@
 #ifndef MAILREEVE_DAEMON_IDS_H
 #define MAILREEVE_DAEMON_IDS_H
 
+#include <jansson.h>
 #include <mailreeve/policy.h>
 
 struct mr_ids;
@@ -33,6 +34,12 @@ int mr_ids_service(struct mr_ids *ids, const char *name, uint64_t held, uint8_t 
 /* -1: no such name. */
 int mr_ids_find_service(const struct mr_ids *ids, const char *name);
 const char *mr_ids_service_name(const struct mr_ids *ids, uint8_t id);
+
+/* The services of the generation in force, as generation.json has them: where the table is of
+ * another time, or was lost, entries mean these. */
+int mr_ids_adopt_services(struct mr_ids *ids, const json_t *services);
+/* Bits of all numbers that were ever given: others are nobody's. */
+uint64_t mr_ids_services(const struct mr_ids *ids);
 
 int mr_ids_user(struct mr_ids *ids, const char *name, uint32_t *out);
 const char *mr_ids_user_name(const struct mr_ids *ids, uint32_t user); /* NULL: unknown */

@@ -114,6 +114,7 @@ static void adopt_generation(struct mr_manager *m, uint64_t number)
 	if (number && (uint64_t)json_integer_value(json_object_get(j, "generation")) == number)
 		m->adopted = json_incref(j);
 	json_decref(j);
+	(void)mr_ids_adopt_services(m->ids, json_object_get(m->adopted, "services"));
 }
 
 static int link_pins(struct mr_manager *m)

@@ -119,6 +119,7 @@ struct mr_manager {
 	struct mr_book *book;
 	struct mr_book_limits limits; /* in force */
 	uint32_t map_max[2]; /* what the kernel's maps were made for */
+	size_t unknown; /* entries found at start of services that nobody knows any more */
 	sd_event_source *sweep_timer, *save_timer, *save_step;
 	uint64_t sweep_pause; /* boot ns: not before */
 	struct { /* on the way to another policy's keys */
@@ -183,6 +184,8 @@ void mr_devices_clear(struct mr_manager *m);
 /* Makes the book: from the pins of an earlier run, else from the state directory. */
 int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted);
 void mr_entries_changed(struct mr_manager *m); /* arms the timers, keeps the flags of mr_state */
+/* Takes the services away that no table knows; false: nothing is left of the entry. */
+bool mr_entries_known(struct mr_manager *m, struct mr_entry *v);
 void mr_entries_tell_full(struct mr_manager *m); /* to the log, if there is something new */
 /* May this address have such an entry?  0, or -EPERM with the reason. */
 int mr_entries_allowed(const struct mr_manager *m, enum mr_entry_kind kind, const struct mr_addr *a,

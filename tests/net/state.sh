@@ -73,6 +73,22 @@ ok "of a newer version: too" grep -q 'written by a newer mailreeve; it is put as
 ok "both are kept" test -s "$STATE/ids.json.damaged" -a -s "$STATE/current.json.damaged"
 is "and it guards" guarding "$(field .state status)"
 
+# --- the table of services is lost: no entry moves to another service
+ok "a ban of one service" ctl ban add $OTHER --service smtp
+ok "and one of all" ctl ban add $DENIED
+kill_daemon
+echo '{"version": 1, "services": ["smt' >"$STATE/ids.json"
+sed -i '2{h;d};3G' "$CONF"
+ok "another order in the file: the daemon starts" daemon
+is "what is in force says which number is whose" "smtp" "$(field "select(.address == \"$OTHER\") | .services[]" ban list)"
+reboot
+other_boot
+rm "$STATE/ids.json"
+: >"$LOG"
+ok "lost in a reboot: the daemon starts" daemon
+is "the ban of all is there, the other is not" $DENIED "$(field .address ban list)"
+ok "it says so" grep -q '1 permits and bans of single services ended' "$LOG"
+
 # --- one daemon for a state directory
 ok "a second daemon, with the same state directory, does not start" sh -c \
 	"! timeout 10 nsenter --net=/run/netns/$CLI -- '$MR_BUILD/mailreeved' -c '$CONF' --runtime-dir '$DIR/run2' \
