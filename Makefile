@@ -99,6 +99,7 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(LIB) $(LDLIBS) -o $@
 # these read what is not in the library, and no file
+$(B)/fuzz/split: $(call obj,daemon/source/lines.c)
 $(B)/fuzz/import: $(call obj,$(wildcard ctl/import*.c))
 $(B)/fuzz/import: LDFLAGS += -Wl,--wrap=mr_read_file,--wrap=access
 $(B)/fuzz/state: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))

@@ -282,12 +282,29 @@ static void test_restart(void **state)
 	free(data);
 }
 
+/* A record of the journal: what lies between its program and its message is no text of its own. */
+static void test_record(void **state)
+{
+	static const char room[] = "auth: ldap(u,9.9.9.9): unknown user";
+	const char *message = strstr(room, "unknown user");
+	struct mr_line l = { .program = { room, 4 }, .message = { message, strlen(message) } };
+	struct mr_reader *r = reader(true);
+	struct mr_event e;
+
+	(void)state;
+	l.text = l.body = l.message;
+	assert_int_equal(mr_reader_record(r, &l, &e), MR_PARSE_NOTHING);
+	l.text = l.body = (struct mr_str){ room, strlen(room) };
+	assert_int_equal(mr_reader_record(r, &l, &e), MR_PARSE_EVENT);
+	mr_reader_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),	       cmocka_unit_test(test_joins),
 		cmocka_unit_test(test_notes_go_first), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart),	       cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
