@@ -81,10 +81,13 @@ static void status_entries(const json_t *s, const char *key)
 
 static void status_sources(const json_t *s)
 {
-	const json_t *source;
+	const json_t *source, *sources = json_object_get(json_object_get(s, "learn"), "sources");
 	size_t i;
 
-	json_array_foreach (json_object_get(json_object_get(s, "learn"), "sources"), i, source) {
+	if (!json_array_size(sources) && json_is_object(json_object_get(s, "daemon")) &&
+	    !json_is_object(json_object_get(s, "dovecot")))
+		puts("source   none: nothing is learned, the configuration has no learn { }");
+	json_array_foreach (sources, i, source) {
 		const json_t *events = json_object_get(source, "events"), *lag;
 
 		fputs("source   ", stdout);
@@ -100,6 +103,43 @@ static void status_sources(const json_t *s)
 			printf(", %.0f s behind", json_number_value(lag));
 		fputc('\n', stdout);
 	}
+}
+
+static void status_asked(const char *server, long long questions, long long refused)
+{
+	printf("%s  ", server);
+	if (questions)
+		printf("asked %lld times, %lld refused\n", questions, refused);
+	else
+		puts("has not asked yet (mailreeve doctor says what it lacks)");
+}
+
+static long long status_number(const json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* Who may ask, and whether somebody does. */
+static void status_askers(const json_t *s)
+{
+	const json_t *answers = json_object_get(s, "answers"), *listener;
+	const json_t *policy = json_object_get(answers, "policy");
+	const json_t *dovecot = json_object_get(s, "dovecot");
+	bool open = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(answers, "listeners"), i, listener)
+		open = open || json_is_true(json_object_get(listener, "open"));
+	if (open)
+		status_asked(
+			"postfix",
+			status_number(policy, "questions") +
+				status_number(json_object_get(answers, "socketmap"), "lookups"),
+			status_number(policy, "refused"));
+	if (json_array_size(json_object_get(dovecot, "listen")))
+		status_asked("dovecot",
+			     status_number(dovecot, "allowed") + status_number(dovecot, "refused"),
+			     status_number(dovecot, "refused"));
 }
 
 static void status_line(enum mr_colour colour, const char *label, const char *text)
@@ -158,6 +198,7 @@ static void status_print(const json_t *s, bool guarded)
 	status_entries(s, "permits");
 	status_entries(s, "bans");
 	status_sources(s);
+	status_askers(s);
 	status_warnings(s);
 }
 

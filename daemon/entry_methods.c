@@ -67,9 +67,15 @@ static int too_wide(const struct mr_client *c, enum mr_entry_kind kind, const ch
 		kind == MR_PERMIT ? "allow @friends" : "deny @blocked");
 }
 
+static unsigned int entry_width(const struct mr_manager *m, enum mr_entry_kind kind)
+{
+	return kind == MR_PERMIT ? m->limits.permit_plen6 : m->limits.ban_plen6;
+}
+
 static int parse_address(const struct mr_client *c, enum mr_entry_kind kind, const char *text,
 			 struct mr_addr *out, sd_bus_error *error)
 {
+	char first[MR_ADDR_TEXT];
 	struct mr_prefix p;
 	int r;
 
@@ -80,6 +86,12 @@ static int parse_address(const struct mr_client *c, enum mr_entry_kind kind, con
 		*out = p.addr;
 		return 0;
 	}
+	if (r == 0 && p.plen == entry_width(c->m, kind) && !mr_addr_is4(&p.addr))
+		return sd_bus_error_setf(error, MR_BUS_ERROR_REFUSED,
+					 "a %s is given to an address, and covers its /%u: say %s "
+					 "for all of %s",
+					 kind_name(kind), p.plen, mr_addr_text(&p.addr, first),
+					 text);
 	if (r == 0 || r == -EDOM)
 		return too_wide(c, kind, text, error);
 	return sd_bus_error_setf(error, MR_BUS_ERROR_ARGUMENT,

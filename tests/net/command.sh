@@ -26,6 +26,7 @@ ok "the daemon starts" daemon
 exits "status" 0 status
 says '^guarding s0 \((native|generic)\) — generation 1, applied '
 says '^service  imap 143 \(shadow: refuses nothing\)'
+says '^source   none: nothing is learned'
 is "status --json has what it promises" true "$(ctl status --json | jq 'has("guarded") and
 	has("summary") and has("generation") and has("devices") and has("services") and
 	has("permits") and has("bans") and has("warnings") and .guarded and .generation == 1')"
@@ -78,6 +79,13 @@ exits "why: not elsewhere" 0 why $OTHER submission
 is "list" "$OTHER" "$(ctl ban list --json | jq -r 'select(.kind == "ban" and .services == ["smtp"]) | .address')"
 exits "a network is no ban" 1 ban add 203.0.113.0/24
 says 'set '
+exits "the width of an IPv6 ban is" 1 ban add 2001:db8:5::/64
+says 'say 2001:db8:5:: for all of 2001:db8:5::/64$'
+exits "as it says" 0 ban add 2001:db8:5::
+says '^ban of 2001:db8:5::/64 ends'
+exits "a wider one is none" 1 ban add 2001:db8:4::/48
+says 'set blocked'
+ctl ban delete 2001:db8:5::/64 >/dev/null
 exits "no ban on loopback" 1 ban add 127.0.0.1
 exits "no such service" 2 ban add $OTHER --service smpt
 exits "delete" 0 ban delete $OTHER

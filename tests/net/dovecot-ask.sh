@@ -38,6 +38,7 @@ C
 ok "the daemon starts" daemon
 
 # --- questions
+ok "nobody has asked" eval 'ctl status | grep -Eq "^dovecot  has not asked yet"'
 ok "who may log in, may" allows fred $STRANGER
 ok "a denied address may not" refuses fred $DENIED
 is "and is told so" "not from there" "$(ask allow "$(question fred $DENIED)" | jq -r .msg)"
@@ -53,6 +54,8 @@ URL=http://127.0.0.1:4001
 ok "a ban refuses" ctl ban add $OTHER
 ok "at once" refuses fred $OTHER
 ctl ban delete $OTHER >/dev/null
+
+ok "status tells how many did" eval 'ctl status | grep -Eq "^dovecot  asked 11 times, [5-9] refused"'
 
 # --- reports
 secret=$(cat "$STATE/dovecot.secret")

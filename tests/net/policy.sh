@@ -65,6 +65,7 @@ is "… IPv6" DUNNO \
 is "no other TCP port is open" 2 "$(srv ss -Hltnp | grep -c "pid=$DAEMON,")"
 
 # --- policy
+ok "status: Postfix asks" eval 'ctl status | grep -Eq "^postfix  asked 2 times, 0 refused$"'
 is "a network that may relay" OK "$(relay 192.0.2.10)"
 is "… IPv6" OK "$(relay 2001:db8:a::10)"
 is "a stranger" "$GATEWAY" "$(relay 203.0.113.5)"
