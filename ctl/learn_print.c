@@ -14,16 +14,20 @@
 #define PROGRESS_FIRST_NS 1000000000u /* nothing is shown of what is done within a second */
 #define PROGRESS_NEXT_NS  250000000u
 
+/* At most eight bytes, so that one is written in one go. */
+struct word {
+	char text[8];
+	size_t n;
+};
 #define WORD(w) \
 	{ \
 		w, sizeof(w) - 1 \
 	}
-static const struct mr_str kinds[] = { WORD("login"), WORD("logout"), WORD("failure"),
-				       WORD("abuse") };
-static const struct mr_str families[] = {
-	{ NULL, 0 }, WORD("smtp"), WORD("pop3"), WORD("imap"), WORD("sieve")
-};
-static const struct mr_str actions[] = { WORD("none"), WORD("count"), WORD("permit"), WORD("ban") };
+static const struct word kinds[] = { WORD("login"), WORD("logout"), WORD("failure"),
+				     WORD("abuse") };
+static const struct word families[] = { WORD("-"), WORD("smtp"), WORD("pop3"), WORD("imap"),
+					WORD("sieve") };
+static const struct word actions[] = { WORD("none"), WORD("count"), WORD("permit"), WORD("ban") };
 
 /* The line of progress goes before anything else is written to the same terminal. */
 static void clear_progress(struct mr_learn_print *p)
@@ -68,9 +72,14 @@ static void put_text(struct mr_learn_print *p, const char *s)
 	put(p, s, strlen(s));
 }
 
-static void put_word(struct mr_learn_print *p, struct mr_str s)
+static void put_word(struct mr_learn_print *p, const struct word *w)
 {
-	put(p, s.p, s.n);
+	if (sizeof(p->buffer) - p->n < sizeof(w->text)) {
+		put_full(p, w->text, w->n);
+		return;
+	}
+	memcpy(p->buffer + p->n, w->text, sizeof(w->text));
+	p->n += w->n;
 }
 
 static void put_number(struct mr_learn_print *p, uint64_t v)
@@ -88,36 +97,61 @@ static void put_number(struct mr_learn_print *p, uint64_t v)
 static const bool plain[256] = {
 	[0x20] = true, [0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true
 };
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/* How many of the first n bytes are plain; where it ends at sixteen that are not it may be less. */
+static size_t plain_run(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	for (; n - i >= sizeof(bytes16); i += sizeof(bytes16)) {
+		uint64_t odd[2];
+		bytes16 v;
+
+		memcpy(&v, s + i, sizeof(v));
+		v = (bytes16)((v < 0x20) | (v > 0x7e) | (v == '"') | (v == '\\'));
+		memcpy(odd, &v, sizeof(odd));
+		if (odd[0] | odd[1])
+			break;
+	}
+	while (i < n && plain[(unsigned char)s[i]])
+		i++;
+	return i;
+}
+
+/* One byte, or one character of several, that is not plain; returns its length. */
+static size_t put_odd(struct mr_learn_print *p, const char *s, size_t n)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t len = c < 0x80 ? 0 : mr_report_utf8((const unsigned char *)s, n);
+	char escape[8];
+
+	if (len) {
+		put(p, s, len);
+		return len;
+	}
+	if (c >= 0x80)
+		PUT(p, "\\ufffd");
+	else if (c == '"' || c == '\\')
+		put(p, (char[]){ '\\', (char)c }, 2);
+	else
+		put(p, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", c));
+	return 1;
+}
 
 static void put_string(struct mr_learn_print *p, struct mr_str s)
 {
-	size_t done = 0, i = 0;
+	size_t i = 0, run;
 
 	PUT(p, "\"");
-	while (i < s.n) {
-		unsigned char c = (unsigned char)s.p[i];
-		size_t len;
-		char escape[8];
-
-		if (plain[c]) {
-			i++;
-			continue;
-		}
-		len = c < 0x80 ? 0 : mr_report_utf8((const unsigned char *)s.p + i, s.n - i);
-		if (len) {
-			i += len;
-			continue;
-		}
-		put(p, s.p + done, i - done);
-		if (c >= 0x80)
-			PUT(p, "\\ufffd");
-		else if (c == '"' || c == '\\')
-			put(p, (char[]){ '\\', (char)c }, 2);
-		else
-			put(p, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", c));
-		done = ++i;
+	for (;;) {
+		run = plain_run(s.p + i, s.n - i);
+		put(p, s.p + i, run);
+		i += run;
+		if (i == s.n)
+			break;
+		i += put_odd(p, s.p + i, s.n - i);
 	}
-	put(p, s.p + done, s.n - done);
 	PUT(p, "\"");
 }
 
@@ -144,10 +178,14 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, ",\"file\":");
 	put_string(p, text(file));
 	PUT(p, ",\"event\":\"");
-	put_word(p, kinds[e->kind]);
-	PUT(p, "\",\"service\":");
-	put_or_null(p, families[e->family]);
-	PUT(p, ",\"address\":\"");
+	put_word(p, &kinds[e->kind]);
+	if (e->family) {
+		PUT(p, "\",\"service\":\"");
+		put_word(p, &families[e->family]);
+		PUT(p, "\",\"address\":\"");
+	} else {
+		PUT(p, "\",\"service\":null,\"address\":\"");
+	}
 	put_text(p, mr_addr_text(&e->addr, addr));
 	PUT(p, "\",\"user\":");
 	put_or_null(p, e->user);
@@ -156,7 +194,7 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, ",\"session\":");
 	put_or_null(p, e->session);
 	PUT(p, ",\"action\":\"");
-	put_word(p, actions[r->action]);
+	put_word(p, &actions[r->action]);
 	PUT(p, "\",\"why\":");
 	put_string(p, text(r->why));
 	PUT(p, "}\n");
@@ -164,7 +202,7 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 
 static void put_padded(struct mr_learn_print *p, struct mr_str s, size_t width)
 {
-	put_word(p, s);
+	put(p, s.p, s.n);
 	for (size_t n = s.n; n < width; n++)
 		PUT(p, " ");
 }
@@ -194,14 +232,14 @@ static void print_text(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, ":");
 	put_number(p, line);
 	PUT(p, ": ");
-	put_padded(p, kinds[e->kind], 8);
-	put_padded(p, e->family ? families[e->family] : text("-"), 6);
+	put_padded(p, text(kinds[e->kind].text), 8);
+	put_padded(p, text(families[e->family].text), 6);
 	put_padded(p, text(mr_addr_text(&e->addr, addr)), 15);
 	PUT(p, " ");
 	put_safe(p, e->user.n ? e->user : text("-"));
 	PUT(p, " ");
 	put_text(p, p->bold);
-	put_word(p, actions[r->action]);
+	put_word(p, &actions[r->action]);
 	put_text(p, p->plain);
 	PUT(p, " (");
 	put_text(p, r->why);

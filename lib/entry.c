@@ -152,7 +152,7 @@ static int make_room(struct mr_book *b, enum mr_entry_kind kind, uint64_t now)
 		return r;
 	if (kind == MR_PERMIT || !t->used)
 		return -E2BIG;
-	r = table_drop(b, kind, t->heap[0]);
+	r = table_drop(b, kind, t->heap[0].item);
 	if (r == 0)
 		b->stats.bans_evicted++;
 	return r;
@@ -261,7 +261,7 @@ int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t
 	int r;
 
 	while (t->used && (!max || n < max)) {
-		r = table_drop(b, kind, t->heap[t->used - 1]);
+		r = table_drop(b, kind, t->heap[t->used - 1].item);
 		if (r < 0)
 			return r;
 		n++;
@@ -313,6 +313,13 @@ uint64_t mr_book_services(const struct mr_book *b, enum mr_entry_kind kind, cons
 	return bits;
 }
 
+void mr_book_expect(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a)
+{
+	struct mr_entry_key k = mr_entry_key(a, b->table[kind].plen6);
+
+	mr_entry_table_expect(&b->table[kind], &k);
+}
+
 static int del_many(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
 		    size_t n)
 {
@@ -338,11 +345,10 @@ static int sweep_some(struct mr_book *b, enum mr_entry_kind kind, uint64_t now, 
 	size_t n = 0;
 	int r;
 
-	while (n < SWEEP_CHUNK && n < max && t->used && t->item[t->heap[0]].v.expires <= now) {
-		uint32_t last = t->heap[t->used - 1];
+	while (n < SWEEP_CHUNK && n < max && t->used && t->heap[0].expires <= now) {
+		const struct mr_entry_end *end = &t->heap[t->used - 1];
+		uint32_t last = end->expires > now ? t->heap[0].item : end->item;
 
-		if (t->item[last].v.expires > now)
-			last = t->heap[0];
 		gone[n] = t->item[last];
 		key[n] = gone[n].key;
 		n++;
@@ -376,8 +382,8 @@ int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, 
 				return r;
 			n += some;
 		} while (some);
-		if (t->used && t->item[t->heap[0]].v.expires < soonest)
-			soonest = t->item[t->heap[0]].v.expires;
+		if (t->used && t->heap[0].expires < soonest)
+			soonest = t->heap[0].expires;
 	}
 	if (dropped)
 		*dropped = n;

@@ -111,23 +111,26 @@ struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 	return t->slot[s] ? &t->item[t->slot[s] - 1] : NULL;
 }
 
-/* --- the heap --------------------------------------------------------------------------------- */
-
-static void heap_set(struct mr_entry_table *t, uint32_t place, uint32_t item)
+void mr_entry_table_expect(const struct mr_entry_table *t, const struct mr_entry_key *k)
 {
-	t->heap[place] = item;
-	t->item[item].heap = place;
+	__builtin_prefetch(&t->slot[key_hash(t, k) & t->mask]);
 }
 
-static void heap_moved(struct mr_entry_table *t, uint32_t place)
-{
-	uint32_t item = t->heap[place];
-	uint64_t expires = t->item[item].v.expires;
+/* --- the heap --------------------------------------------------------------------------------- */
 
+static void heap_set(struct mr_entry_table *t, uint32_t place, struct mr_entry_end end)
+{
+	t->heap[place] = end;
+	t->item[end.item].heap = place;
+}
+
+/* `end` belongs at this place, or above, or below. */
+static void heap_put(struct mr_entry_table *t, uint32_t place, struct mr_entry_end end)
+{
 	while (place) {
 		uint32_t up = (place - 1) / 2;
 
-		if (t->item[t->heap[up]].v.expires <= expires)
+		if (t->heap[up].expires <= end.expires)
 			break;
 		heap_set(t, place, t->heap[up]);
 		place = up;
@@ -137,15 +140,14 @@ static void heap_moved(struct mr_entry_table *t, uint32_t place)
 
 		if (down >= t->used)
 			break;
-		if (down + 1 < t->used &&
-		    t->item[t->heap[down + 1]].v.expires < t->item[t->heap[down]].v.expires)
+		if (down + 1 < t->used && t->heap[down + 1].expires < t->heap[down].expires)
 			down++;
-		if (t->item[t->heap[down]].v.expires >= expires)
+		if (t->heap[down].expires >= end.expires)
 			break;
 		heap_set(t, place, t->heap[down]);
 		place = down;
 	}
-	heap_set(t, place, item);
+	heap_set(t, place, end);
 }
 
 /* --- permits by ban prefix -------------------------------------------------------------------- */
@@ -257,7 +259,7 @@ void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i, const
 	hold(t, i->v.services, false);
 	hold(t, v->services, true);
 	i->v = *v;
-	heap_moved(t, i->heap);
+	heap_put(t, i->heap, (struct mr_entry_end){ v->expires, t->heap[i->heap].item });
 }
 
 uint32_t mr_entry_table_next(const struct mr_entry_table *t, uint32_t n)
@@ -290,9 +292,8 @@ struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const stru
 	hold(t, v->services, true);
 	t->slot[hash_slot(t, by_key(t), k)] = n + 1;
 	group_add(t, n);
-	heap_set(t, t->used, n);
 	t->used++;
-	heap_moved(t, t->used - 1);
+	heap_put(t, t->used - 1, (struct mr_entry_end){ v->expires, n });
 	return &t->item[n];
 }
 
@@ -306,10 +307,8 @@ void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
 	group_remove(t, n);
 	hash_clear(t, by_key(t), hash_slot(t, by_key(t), &i->key));
 	t->used--;
-	if (place != t->used) {
-		heap_set(t, place, t->heap[t->used]);
-		heap_moved(t, place);
-	}
+	if (place != t->used)
+		heap_put(t, place, t->heap[t->used]);
 	i->heap = MR_ENTRY_NONE;
 	i->next = t->free;
 	t->free = n;

@@ -16,9 +16,15 @@ struct mr_entry_item {
 	uint32_t prev, next; /* permits: those under the same ban prefix */
 };
 
+/* A place in the heap.  The end stands here, too, so that items need not be looked at. */
+struct mr_entry_end {
+	uint64_t expires;
+	uint32_t item;
+};
+
 struct mr_entry_table {
 	struct mr_entry_item *item;
-	uint32_t *heap; /* item numbers, the first to run out on top */
+	struct mr_entry_end *heap; /* the first to run out on top */
 	uint32_t *slot; /* key -> item + 1 */
 	uint32_t *group; /* ban prefix -> first permit under it + 1; permits only */
 	uint64_t *live; /* a bit an item: a walk need not look at those that are free */
@@ -35,6 +41,8 @@ int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, u
 void mr_entry_table_clear(struct mr_entry_table *t);
 struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 					  const struct mr_entry_key *k);
+/* Asks for the memory that the search begins in. */
+void mr_entry_table_expect(const struct mr_entry_table *t, const struct mr_entry_key *k);
 /* The table must have room and not hold the key. */
 struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
 					    const struct mr_entry *v,

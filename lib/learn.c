@@ -15,8 +15,6 @@
 
 #include <string.h>
 
-#define PREFIX4 24 /* what `per-prefix` counts: one customer block, one carrier-grade NAT pool */
-#define PREFIX6 64 /* one network, however many addresses its hosts make up */
 #define LATE_NS (60 * MR_NS_PER_S) /* a login read so late is told with its age */
 #define MAX_AGE_DEFAULT_NS \
 	(86400 * MR_NS_PER_S) /* if `max-age` is off: a session may still be lost */
@@ -139,6 +137,7 @@ void mr_learner_free(struct mr_learner *l)
 void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s)
 {
 	l->setup = *s;
+	l->setups++;
 }
 
 struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
@@ -218,22 +217,14 @@ struct circle {
 	uint64_t user, addr;
 };
 
-static void circle_of(struct mr_learner *l, const struct mr_addr *a, uint64_t user,
-		      struct circle *out)
+static void circle_of(struct mr_learner *l, const struct mr_learn_ahead *names, struct circle *out)
 {
-	struct mr_addr keyed = *a, prefix = *a;
-
-	/* what one permit covers is one address to the caps, whatever its hosts make up */
-	if (!mr_addr_is4(a))
-		mr_addr_mask(&keyed, l->setup.policy->permit.ipv6_prefix);
-	mr_addr_mask(&prefix, mr_addr_is4(a) ? 96 + PREFIX4 : PREFIX6);
-	*out = (struct circle){ .user = user };
-	out->addr = mr_learn_table_hash(l->earned, keyed.b, sizeof(keyed.b));
-	out->of_prefix = mr_learn_record(l, MR_MEMORY_PREFIX, prefix.b, sizeof(prefix.b), true);
-	if (!user)
+	*out = (struct circle){ .user = names->user, .addr = names->addr };
+	out->of_prefix = mr_learn_table_get(l->earned, names->of_prefix, true, l->now);
+	if (!names->user)
 		return;
-	out->of_user = mr_learn_record(l, MR_MEMORY_ADDRESSES, &user, sizeof(user), true);
-	out->of_address = mr_learn_record(l, MR_MEMORY_USERS, keyed.b, sizeof(keyed.b), true);
+	out->of_user = mr_learn_table_get(l->earned, names->of_user, true, l->now);
+	out->of_address = mr_learn_table_get(l->earned, names->of_address, true, l->now);
 }
 
 /* A list with a cap: does `what` stand in it, or is there room? */
@@ -324,30 +315,10 @@ static int write_permit(struct mr_learner *l, const struct circle *c, const stru
 /* --- sessions ----------------------------------------------------------------------------------
  */
 
-/*
- * A session by its id, or, where there is none, all sessions of a user from one address together.
- * The address is part of the key even with an id: an id that a proxy asserted may be anybody's.
- * Record: marks = sessions open, b = last login, a = user, first = address in two halves, tag =
- * format.
- */
-static struct mr_learn_item *session_of(struct mr_learner *l, const struct mr_event *e, bool make)
-{
-	uint64_t name[4], key[2];
-
-	name[0] = mr_learn_table_hash(l->sessions, e->format, strlen(e->format));
-	name[1] = e->session.n ? mr_learn_table_hash(l->sessions, e->session.p, e->session.n)
-			       : mr_learn_user(l, e->user);
-	memcpy(&name[2], e->addr.b, 16);
-	mr_learn_table_key(l->sessions, e->session.n ? 1000 : 1001 + e->family, name, sizeof(name),
-			   key);
-	return mr_learn_table_get(l->sessions, key, make, l->now);
-}
-
 /* Number of a format; MR_LEARN_FORMATS if there is no room for it.  By name: own formats come and
  * go with their policy. */
-static size_t format_number(struct mr_learner *l, const char *format)
+static size_t format_number(struct mr_learner *l, uint64_t name)
 {
-	uint64_t name = mr_learn_table_hash(l->sessions, format, strlen(format));
 	size_t i;
 
 	for (i = 0; i < l->formats; i++)
@@ -380,14 +351,17 @@ static void session_keep(const struct mr_learner *l, struct mr_learn_item *r)
 		r, r->b + (logs_out ? max_age(l) : l->setup.policy->permit.ttl_us * MR_NS_PER_US));
 }
 
-static void session_opens(struct mr_learner *l, const struct mr_event *e, uint64_t at)
+/* Record: marks = sessions open, b = last login, a = user, first = address in two halves, tag =
+ * format. */
+static void session_opens(struct mr_learner *l, const struct mr_event *e,
+			  const struct mr_learn_ahead *names, uint64_t at)
 {
-	struct mr_learn_item *r = session_of(l, e, true);
+	struct mr_learn_item *r = mr_learn_table_get(l->sessions, names->session, true, l->now);
 
 	r->marks = e->session.n ? 1 : r->marks + 1;
 	r->b = at;
-	r->a = mr_learn_user(l, e->user);
-	r->tag = (uint8_t)format_number(l, e->format);
+	r->a = names->user;
+	r->tag = (uint8_t)format_number(l, names->format);
 	memcpy(&r->first, e->addr.b, 16);
 	session_keep(l, r);
 }
@@ -415,27 +389,28 @@ static struct mr_addr session_addr(const struct mr_learn_item *r)
 /* --- events ------------------------------------------------------------------------------------
  */
 
-static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+static int on_login(struct mr_learner *l, const struct mr_event *e,
+		    const struct mr_learn_ahead *names, uint64_t at, uint64_t now,
 		    struct mr_learn_result *out)
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
-	uint64_t expires = at + o->ttl_us * MR_NS_PER_US, user = mr_learn_user(l, e->user);
+	uint64_t expires = at + o->ttl_us * MR_NS_PER_US;
 	char span[MR_LEARN_NUMBER], minutes[MR_LEARN_NUMBER];
 	struct circle c;
 	int r;
 
-	mr_learn_forgive(l, &e->addr, user);
+	mr_learn_forgive(l, names);
 	if (mr_learn_listed(l, &e->addr, out))
 		return 0;
 	if (!l->setup.permit_services)
 		return mr_learn_say(out, MR_LEARN_NONE, "no service names permitted");
 	if (!may_earn(o, e->user))
 		return mr_learn_say(out, MR_LEARN_NONE, "permit { users } does not list this user");
-	session_opens(l, e, at);
+	session_opens(l, e, names, at);
 	if (expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the login is longer ago than a permit lasts");
-	circle_of(l, &e->addr, user, &c);
+	circle_of(l, names, &c);
 	if (!within_caps(l, &c, now, out))
 		return 0;
 	r = write_permit(l, &c, &e->addr, e->user, at, expires, now, out);
@@ -455,16 +430,17 @@ static int on_login(struct mr_learner *l, const struct mr_event *e, uint64_t at,
 			    mr_learn_span(expires - at, span));
 }
 
-static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+static int on_logout(struct mr_learner *l, const struct mr_event *e,
+		     const struct mr_learn_ahead *names, uint64_t at, uint64_t now,
 		     struct mr_learn_result *out)
 {
-	struct mr_learn_item *s = session_of(l, e, false);
+	struct mr_learn_item *s = mr_learn_table_get(l->sessions, names->session, false, l->now);
 	uint64_t expires = at + l->setup.policy->permit.ttl_us * MR_NS_PER_US, latest;
 	struct mr_entry have;
 	struct circle c;
 	int r;
 
-	format_logs_out(l, format_number(l, e->format));
+	format_logs_out(l, format_number(l, names->format));
 	if (!s || s->marks == 0)
 		return mr_learn_say(out, MR_LEARN_NONE,
 				    "the end of a session that was not seen to begin");
@@ -478,7 +454,7 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended");
 	if (have.expires >= expires)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended; the permit lasts longer");
-	circle_of(l, &e->addr, mr_learn_user(l, e->user), &c);
+	circle_of(l, names, &c);
 	r = write_permit(l, &c, &e->addr, e->user, have.granted, expires, now, out);
 	if (r < 0) {
 		mr_learn_say(out, MR_LEARN_NONE, "the permit could not be written");
@@ -487,13 +463,25 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e, uint64_t at
 	return mr_learn_say(out, MR_LEARN_PERMIT, "session ended: the permit runs from here");
 }
 
-int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t when, uint64_t now,
+int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at, uint64_t now,
 		     struct mr_learn_result *out)
+{
+	struct mr_learn_ahead names;
+
+	mr_learn_ahead(l, e, &names);
+	return mr_learner_expected(l, e, &names, at, now, out);
+}
+
+int mr_learner_expected(struct mr_learner *l, const struct mr_event *e,
+			const struct mr_learn_ahead *names, int64_t when, uint64_t now,
+			struct mr_learn_result *out)
 {
 	uint64_t at =
 		when > -(int64_t)MR_LEARN_EPOCH ? (uint64_t)(when + (int64_t)MR_LEARN_EPOCH) : 0;
 
-	*out = (struct mr_learn_result){ .action = MR_LEARN_NONE };
+	if (!mr_learn_ahead_holds(l, names))
+		return mr_learner_event(l, e, when, now, out);
+	out->action = MR_LEARN_NONE;
 	now += MR_LEARN_EPOCH;
 	if (at > now)
 		at = now;
@@ -501,12 +489,12 @@ int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t whe
 	l->stats.events[e->kind]++;
 	switch (e->kind) {
 	case MR_EV_LOGIN:
-		return on_login(l, e, at, now, out);
+		return on_login(l, e, names, at, now, out);
 	case MR_EV_LOGOUT:
-		return on_logout(l, e, at, now, out);
+		return on_logout(l, e, names, at, now, out);
 	case MR_EV_FAILURE:
 	case MR_EV_ABUSE:
-		return mr_learn_bad(l, e, at, now, out);
+		return mr_learn_bad(l, e, names, at, now, out);
 	}
 	return -EINVAL;
 }
@@ -518,6 +506,7 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 	struct mr_addr a = session_addr(s);
 	struct mr_learn_result unused;
 	struct mr_entry have, v;
+	struct mr_learn_ahead names;
 	struct circle c;
 
 	if (!mr_learn_find(l, MR_PERMIT, &a, now, &have) || have.origin != MR_ORIGIN_LEARNED ||
@@ -528,7 +517,8 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 	v.plen = 0;
 	if (v.expires <= have.expires || mr_learn_add(l, MR_PERMIT, &a, &v, now, &unused) < 0)
 		return 0;
-	circle_of(l, &a, s->a, &c);
+	mr_learn_ahead_circle(l, &a, s->a, &names);
+	circle_of(l, &names, &c);
 	note_all(l, &c, v.expires, now);
 	return 1;
 }

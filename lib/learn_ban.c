@@ -60,7 +60,7 @@ static bool spared_neighbour(const struct mr_learner *l, const struct mr_addr *a
 	return false;
 }
 
-static struct mr_addr ban_key(const struct mr_learner *l, const struct mr_addr *a)
+struct mr_addr mr_learn_ban_key(const struct mr_learner *l, const struct mr_addr *a)
 {
 	struct mr_addr k = *a;
 
@@ -69,13 +69,12 @@ static struct mr_addr ban_key(const struct mr_learner *l, const struct mr_addr *
 	return k;
 }
 
-void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t user)
+void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_ahead *names)
 {
-	struct mr_addr k = ban_key(l, a);
-	struct mr_learn_item *r = mr_learn_record(l, MR_MEMORY_FAILURES, k.b, 16, false);
+	struct mr_learn_item *r = mr_learn_table_get(l->failed, names->bad, false, l->now);
 
-	if (r && user)
-		mr_learn_marks_remove(r, user);
+	if (r && names->user)
+		mr_learn_marks_remove(r, names->user);
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -101,19 +100,16 @@ static uint64_t most(struct mr_learn_item *r)
  * How many attempts of this event are new: those that another side told of before are taken off.
  * With a session the sides' sums are compared; without, those of lines that are close in time.
  */
-static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e, uint32_t told,
-			     uint64_t at)
+static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e,
+			     const struct mr_learn_ahead *names, uint32_t told, uint64_t at)
 {
 	enum side side = strcmp(e->format, MR_FORMAT_REPORT) == 0 ? SIDE_REPORT
 			 : e->family == MR_FAMILY_NONE		  ? SIDE_AUTH
 								  : SIDE_SERVER;
-	struct mr_learn_item *r;
+	struct mr_learn_item *r = mr_learn_table_get(l->attempts, names->attempts, true, l->now);
 	uint64_t before;
 
-	if (e->session.n) {
-		r = mr_learn_record(l, MR_MEMORY_ATTEMPTS, e->session.p, e->session.n, true);
-	} else {
-		r = mr_learn_record(l, MR_MEMORY_PAIRS, e->addr.b, 16, true);
+	if (!e->session.n) {
 		if (at > r->first.at + PAIR_NS)
 			r->a = r->b = r->first.what = 0;
 		r->first.at = larger(at, r->first.at);
@@ -144,10 +140,11 @@ static uint64_t ban_ttl(const struct mr_learner *l, struct mr_learn_item *histor
 	return ttl * MR_NS_PER_US;
 }
 
-static int write_ban(struct mr_learner *l, const struct mr_event *e, const struct mr_addr *key,
-		     uint64_t at, uint64_t now, struct mr_learn_result *out)
+static int write_ban(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
+		     struct mr_learn_result *out)
 {
-	struct mr_learn_item *history = mr_learn_record(l, MR_MEMORY_HISTORY, key->b, 16, true);
+	struct mr_addr key = mr_learn_ban_key(l, &e->addr);
+	struct mr_learn_item *history = mr_learn_record(l, MR_MEMORY_HISTORY, key.b, 16, true);
 	struct mr_entry v = {
 		.expires = at + ban_ttl(l, history, at),
 		.granted = at,
@@ -187,15 +184,14 @@ static bool slide(struct mr_learn_item *r, uint64_t at, uint64_t window)
 	return at > latest - window;
 }
 
-static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh, uint64_t at,
-		 uint64_t now, struct mr_learn_result *out)
+static int count(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+		 uint32_t fresh, uint64_t at, uint64_t now, struct mr_learn_result *out)
 {
 	const struct mr_ban_options *o = &l->setup.policy->ban;
 	bool abuse = e->kind == MR_EV_ABUSE;
 	const struct mr_threshold *t = abuse ? &o->on_abuse : &o->on_failure;
 	uint64_t window = t->window_us ? t->window_us * MR_NS_PER_US : WINDOW_DEFAULT_NS;
-	uint64_t limit = t->count, user = abuse ? 0 : mr_learn_user(l, e->user);
-	struct mr_addr key = ban_key(l, &e->addr);
+	uint64_t limit = t->count, user = abuse ? 0 : names->user;
 	struct mr_learn_item *r;
 	struct mr_entry have;
 	char span[MR_LEARN_NUMBER], have_n[MR_LEARN_NUMBER], limit_n[MR_LEARN_NUMBER];
@@ -207,7 +203,7 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 		limit *= PERMIT_FACTOR;
 	if (limit > MARKS_MAX)
 		limit = MARKS_MAX;
-	r = mr_learn_record(l, abuse ? MR_MEMORY_ABUSE : MR_MEMORY_FAILURES, key.b, 16, true);
+	r = mr_learn_table_get(l->failed, names->bad, true, l->now);
 	mr_learn_table_keep(r, now + window + LATE_NS);
 	if (!slide(r, at, window))
 		return mr_learn_say(out, MR_LEARN_COUNT, e->what, ", but long before the others");
@@ -218,7 +214,7 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 		return mr_learn_say(out, MR_LEARN_COUNT, e->what, ", ",
 				    mr_learn_number(r->marks, have_n), " of ",
 				    mr_learn_number(limit, limit_n));
-	err = write_ban(l, e, &key, at, now, out);
+	err = write_ban(l, e, at, now, out);
 	if (err <= 0)
 		return err;
 	r->marks = 0;
@@ -227,8 +223,8 @@ static int count(struct mr_learner *l, const struct mr_event *e, uint32_t fresh,
 			    mr_learn_span(out->expires + MR_LEARN_EPOCH - at, span));
 }
 
-int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
-		 struct mr_learn_result *out)
+int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+		 uint64_t at, uint64_t now, struct mr_learn_result *out)
 {
 	uint64_t close = l->setup.ban_services, closed;
 	uint32_t fresh = e->count;
@@ -244,7 +240,7 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 	if (e->twice != MR_TWICE_NEVER)
 		fresh = mr_learn_copies(l, e, at);
 	if (e->kind == MR_EV_FAILURE && fresh)
-		fresh = new_attempts(l, e, fresh, at);
+		fresh = new_attempts(l, e, names, fresh, at);
 	if (fresh == 0) {
 		l->stats.doubles++;
 		return mr_learn_say(out, MR_LEARN_NONE, "this attempt was counted already");
@@ -253,5 +249,5 @@ int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, ui
 	closed = mr_book_services(l->book, MR_BAN, &e->addr, now - MR_LEARN_EPOCH);
 	if (closed && !(close & ~closed))
 		return mr_learn_say(out, MR_LEARN_NONE, "banned already");
-	return count(l, e, fresh, at, now, out);
+	return count(l, e, names, fresh, at, now, out);
 }

@@ -42,6 +42,7 @@ struct mr_learner {
 	uint32_t (*user_id)(struct mr_str user, void *userdata);
 	void *userdata;
 	struct mr_learn_setup setup;
+	uint64_t setups; /* how many there were */
 	struct mr_learn_table *earned, *failed, *attempts, *sessions;
 	struct {
 		uint64_t name; /* hash */
@@ -54,6 +55,14 @@ struct mr_learner {
 
 struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
 				      size_t n, bool make);
+/* What the records of an event are called; of an address alone, those that caps count in. */
+void mr_learn_ahead(const struct mr_learner *l, const struct mr_event *e,
+		    struct mr_learn_ahead *out);
+void mr_learn_ahead_circle(const struct mr_learner *l, const struct mr_addr *a, uint64_t user,
+			   struct mr_learn_ahead *out);
+/* Made by this learner with the setup that it has. */
+bool mr_learn_ahead_holds(const struct mr_learner *l, const struct mr_learn_ahead *a);
+struct mr_addr mr_learn_ban_key(const struct mr_learner *l, const struct mr_addr *a);
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user);
 bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 		     struct mr_learn_result *out);
@@ -74,10 +83,10 @@ bool mr_learn_find(const struct mr_learner *l, enum mr_entry_kind kind, const st
 int mr_learn_add(struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
 		 const struct mr_entry *v, uint64_t now, struct mr_learn_result *out);
 
-int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, uint64_t at, uint64_t now,
-		 struct mr_learn_result *out);
+int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+		 uint64_t at, uint64_t now, struct mr_learn_result *out);
 /* Of an event that may be told twice: how many attempts nobody has told of yet. */
 uint32_t mr_learn_copies(struct mr_learner *l, const struct mr_event *e, uint64_t at);
-void mr_learn_forgive(struct mr_learner *l, const struct mr_addr *a, uint64_t user);
+void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_ahead *names);
 
 #endif

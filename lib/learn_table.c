@@ -23,9 +23,11 @@
 #include <sys/random.h>
 
 #define SWEEP	   4 /* records looked at for each that is made */
+#define SOON	   (2 * SWEEP) /* records ahead of the broom whose memory is asked for */
 #define TICK_SHIFT 30 /* nanoseconds to ticks of 1.07 s: 32 bits of them are 146 years */
 #define FRESH	   2 /* ticks that a record is kept in which nobody says how long */
 #define BUCKETS	   64 /* of an empty table */
+#define LOAD	   2 /* buckets for each record: who is not there mostly has an empty one */
 #define HAND_STEPS 1024 /* records the hand passes before it takes a touched one: about 20 us */
 #define RECENT	   8 /* a power of two; records that one event may hold on to at the same time */
 
@@ -51,7 +53,7 @@ int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 
 	if (t) {
 		t->items = calloc(max + 1, sizeof(*t->item));
-		t->bucket = calloc(max > BUCKETS ? max : BUCKETS, sizeof(*t->bucket));
+		t->bucket = calloc(max * LOAD + BUCKETS, sizeof(*t->bucket));
 	}
 	if (!t || !t->items || !t->bucket) {
 		mr_learn_table_free(t);
@@ -150,6 +152,9 @@ static void add_bucket(struct mr_learn_table *t)
 	}
 	t->buckets++;
 	t->mask = mask;
+	i = t->bucket[(fresh + 1) & mask >> 1]; /* the next to be split, mostly */
+	if (i)
+		__builtin_prefetch(&t->item[i - 1]);
 }
 
 void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r)
@@ -192,6 +197,10 @@ static void sweep(struct mr_learn_table *t, uint32_t now)
 	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
 		struct mr_learn_item *r = &t->item[t->broom];
 
+		/* soon it is these records' turn, and that of the buckets of those which go */
+		__builtin_prefetch(r + 2 * SOON);
+		if (t->broom + SOON < t->high && r[SOON].keep < now)
+			__builtin_prefetch(bucket_of(t, r[SOON].key));
 		if (r->used && r->keep < now && !in_use(t, r))
 			mr_learn_table_drop(t, r);
 		t->broom = t->broom + 1 >= t->high ? 0 : t->broom + 1;
@@ -224,11 +233,14 @@ static struct mr_learn_item *make_one(struct mr_learn_table *t, const uint64_t k
 	sweep(t, now);
 	if (t->count == t->max)
 		forget_one(t);
-	if (t->count >= t->buckets && t->buckets < t->max)
+	for (int n = 0; n < LOAD && t->count * LOAD >= t->buckets && t->buckets < t->max * LOAD;
+	     n++)
 		add_bucket(t);
 	if (t->free) {
 		i = t->free;
 		t->free = t->item[i - 1].next;
+		if (t->free)
+			__builtin_prefetch(&t->item[t->free - 1]);
 	} else {
 		i = (uint32_t)++t->high;
 	}
@@ -260,6 +272,19 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 		}
 	}
 	return make ? make_one(t, key, ticks(now)) : NULL;
+}
+
+void mr_learn_table_expect(const struct mr_learn_table *t, const uint64_t key[2])
+{
+	__builtin_prefetch(bucket_of(t, key));
+}
+
+void mr_learn_table_fetch(const struct mr_learn_table *t, const uint64_t key[2])
+{
+	uint32_t i = *bucket_of(t, key);
+
+	if (i)
+		__builtin_prefetch(&t->item[i - 1]);
 }
 
 void mr_learn_table_secret(const struct mr_learn_table *t, uint64_t out[2])

@@ -200,15 +200,23 @@ static struct mr_reader_lost *lost_of(struct mr_reader *r, struct mr_str program
 	return l;
 }
 
+/* The first eight of n bytes, or all and some of them twice; names of the same length differ in
+ * this if they do in their first eight. */
 static uint64_t eight_bytes(const char *p, size_t n)
 {
+	uint32_t half[2] = { 0 };
 	uint64_t v = 0;
 
-	if (n >= 8)
+	if (n >= 8) {
 		memcpy(&v, p, 8);
-	else
+	} else if (n >= 4) {
+		memcpy(&half[0], p, 4);
+		memcpy(&half[1], p + n - 4, 4);
+		v = (uint64_t)half[1] << 32 | half[0];
+	} else {
 		for (size_t i = 0; i < n; i++)
 			v = v << 8 | (uint8_t)p[i];
+	}
 	return v;
 }
 

@@ -30,7 +30,7 @@ struct mr_line {
 	struct mr_str body; /* all behind the stamp: for servers' own logs, that have no program */
 	struct mr_str text; /* the whole line */
 };
-#define MR_HOST_WORDS 4 /* of eight bytes: longer names of hosts are not remembered */
+#define MR_HOST_MAX 48 /* bytes: longer names of hosts are not remembered */
 /* Changes of the clocks within thirteen months: two where there is a summer time, four in Morocco.
  */
 #define MR_ZONE_CHANGES 4
@@ -48,16 +48,14 @@ long mr_zone_offset(uint64_t at_us);
 struct mr_clock {
 	uint64_t now_us; /* realtime: gives a year to stamps that have none */
 	struct mr_zone zone; /* of stamps that name none */
-	/* the last stamps, because they repeat; to be zeroed at first */
-	char last[16];
+	/* what lines began with, because it repeats; to be zeroed at first */
+	char last[16 + MR_HOST_MAX]; /* "Nov 21 20:43:50 HOST ": syslog's last stamp, any's host */
+	size_t host_n; /* bytes of the host with its blank; 0: none */
 	int64_t last_days;
 	uint64_t last_us;
 	char last_iso[24];
 	int64_t last_iso_days;
 	int last_iso_second;
-	/* the last host and its blank, and which bits of that are to be compared */
-	uint64_t host[MR_HOST_WORDS], host_mask[MR_HOST_WORDS];
-	size_t host_n; /* 0: none */
 };
 #define MR_LINE_MAX \
 	(64u << 10) /* bytes: what is longer is no line of a mail server, and is skipped */

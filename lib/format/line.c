@@ -195,27 +195,51 @@ static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 	*s = t;
 }
 
+/* Both are n bytes long: eight at a time, and the last eight in any case. */
+static bool same_bytes(const char *a, const char *b, size_t n)
+{
+	uint64_t v, w, differ = 0;
+
+	if (n < 8)
+		return memcmp(a, b, n) == 0;
+	for (size_t i = 0; i < n; i += 8) {
+		size_t at = i + 8 < n ? i : n - 8;
+
+		memcpy(&v, a + at, 8);
+		memcpy(&w, b + at, 8);
+		differ |= v ^ w;
+	}
+	return !differ;
+}
+
 static void remember_host(struct mr_clock *c, const char *p, size_t n)
 {
-	if (n > sizeof(c->host))
+	if (n > MR_HOST_MAX)
 		return;
-	memset(c->host, 0, sizeof(c->host));
-	memset(c->host_mask, 0, sizeof(c->host_mask));
-	memcpy(c->host, p, n);
-	memset(c->host_mask, 0xff, n);
+	c->last[MR_STAMP_BSD] = ' ';
+	memcpy(c->last + MR_STAMP_BSD + 1, p, n);
 	c->host_n = n;
 }
 
 static bool host_repeats(const struct mr_clock *c, const char *p, const char *end)
 {
-	uint64_t w[MR_HOST_WORDS], differ = 0;
+	return c->host_n && (size_t)(end - p) >= c->host_n &&
+	       same_bytes(p, c->last + MR_STAMP_BSD + 1, c->host_n);
+}
 
-	if (!c->host_n || end - p < (ptrdiff_t)sizeof(w))
-		return false;
-	memcpy(w, p, sizeof(w));
-	for (size_t i = 0; i < MR_HOST_WORDS; i++)
-		differ |= (w[i] ^ c->host[i]) & c->host_mask[i];
-	return !differ;
+/* Stamp and host are those of the line before. */
+static bool head_repeats(const struct mr_clock *c, const char *p, size_t n)
+{
+	size_t head = MR_STAMP_BSD + 1 + c->host_n;
+
+	return c->host_n && n >= head && p[3] == ' ' && same_bytes(p, c->last, head);
+}
+
+/* "program[pid]: " or "program: ": not "program [pid]: ", nor without the last blank. */
+static inline const char *common_message(const char *p, const char *end, struct mr_line *l)
+{
+	p = find_message(p, end, l);
+	return p && p[-1] == ' ' && l->program.p[l->program.n] != ' ' ? p : NULL;
 }
 
 /*
@@ -237,8 +261,7 @@ static const char *common_head(const char *p, const char *end, struct mr_clock *
 		q++;
 		remember_host(c, p, (size_t)(q - p));
 	}
-	p = find_message(q, end, l);
-	return p && p[-1] == ' ' && l->program.p[l->program.n] != ' ' ? p : NULL;
+	return common_message(q, end, l);
 }
 
 /* RFC 5424 behind "<PRI>1 ": TIMESTAMP HOST APP PROCID MSGID SD MSG.  SD-PARAM values escape ] as
@@ -338,7 +361,7 @@ static void parse_any(struct mr_str s, struct mr_clock *clock, struct mr_line *o
 	out->message = s;
 }
 
-/* Where the host begins, behind a stamp that has one; NULL: look closer. */
+/* Behind a stamp that has a host; NULL: look closer. */
 static const char *behind_stamp(const char *p, size_t n, struct mr_clock *clock, uint64_t *time_us)
 {
 	struct mr_str s = { p, n };
@@ -354,27 +377,43 @@ static const char *behind_stamp(const char *p, size_t n, struct mr_clock *clock,
 	return s.p;
 }
 
+/* Most lines, shortly; NULL: this is none of them. */
+static const char *parse_common(const char *p, const char *end, struct mr_clock *clock,
+				struct mr_line *out)
+{
+	const char *body, *message;
+	size_t n = (size_t)(end - p);
+
+	if (head_repeats(clock, p, n)) {
+		body = p + MR_STAMP_BSD + 1;
+		message = common_message(body + clock->host_n, end, out);
+		out->time_us = clock->last_us;
+		out->syslog = true;
+	} else {
+		body = behind_stamp(p, n, clock, &out->time_us);
+		message = body ? common_head(body, end, clock, out) : NULL;
+		out->syslog = mr_stamp_repeats(p, n, clock);
+	}
+	if (!message)
+		return NULL;
+	out->repeated = 0;
+	out->text = (struct mr_str){ p, n };
+	out->body = (struct mr_str){ body, (size_t)(end - body) };
+	out->message = (struct mr_str){ message, (size_t)(end - message) };
+	return message;
+}
+
 int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
 {
-	const char *body, *message = NULL, *end;
-	uint64_t time_us;
+	const char *message;
 
 	while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
 		n--;
 	if (n == 0 || n > MR_LINE_MAX)
 		return -EINVAL;
-	end = p + n;
-	body = behind_stamp(p, n, clock, &time_us);
-	if (body)
-		message = common_head(body, end, clock, out);
+	message = parse_common(p, p + n, clock, out);
 	if (message) {
-		out->text = (struct mr_str){ p, n };
-		out->body = (struct mr_str){ body, (size_t)(end - body) };
-		out->message = (struct mr_str){ message, (size_t)(end - message) };
-		out->time_us = time_us;
-		out->repeated = 0;
-		out->syslog = mr_stamp_repeats(p, n, clock);
-		if (message < end && *message == '[')
+		if (message < p + n && *message == '[')
 			cut_id(&out->message);
 	} else {
 		parse_any((struct mr_str){ p, n }, clock, out);
