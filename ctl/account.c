@@ -308,13 +308,23 @@ static const char *line_read(char *line, char **name, struct mr_limit *out)
 		return "no name of a mailbox";
 	if (n == 4 && mr_limit_family(word[1], &out->family) < 0)
 		return "the family is smtp, pop3, imap, sieve or any";
-	if (strcmp(word[n - 2], "allow") != 0 && strcmp(word[n - 2], "deny") != 0)
+	if (strcasecmp(word[n - 2], "allow") != 0 && strcasecmp(word[n - 2], "deny") != 0)
 		return "allow or deny was expected";
-	out->action = word[n - 2][0] == 'a' ? MR_ALLOW : MR_DENY;
+	out->action = strcasecmp(word[n - 2], "allow") == 0 ? MR_ALLOW : MR_DENY;
 	if (mr_limit_source(word[n - 1], out) < 0)
 		return "the source is an address, a network, any or none";
 	*name = word[0];
 	return NULL;
+}
+
+/* A remark stands behind a blank: names may hold a #. */
+static void cut_remark(char *line)
+{
+	for (char *c = line; *c; c++)
+		if (*c == '#' && (c == line || c[-1] == ' ' || c[-1] == '\t')) {
+			*c = '\0';
+			return;
+		}
 }
 
 static int import_lines(FILE *f, const char *path, struct mr_account_store *store, size_t *added,
@@ -325,14 +335,16 @@ static int import_lines(FILE *f, const char *path, struct mr_account_store *stor
 	size_t number = 0;
 
 	while (fgets(line, sizeof(line), f)) {
-		const char *at = line + strspn(line, " \t\r\n"), *why = NULL;
+		bool mark = number == 0 && strncmp(line, "\xef\xbb\xbf", 3) == 0; /* Windows' */
+		const char *why = strchr(line, '\n') || feof(f) ? NULL : "the line is too long";
+		char *at = line + (mark ? 3 : 0);
 		int r;
 
 		number++;
-		if (!*at || *at == '#')
+		cut_remark(at);
+		if (!why && !at[strspn(at, " \t\r\n")])
 			continue;
-		why = strchr(line, '\n') || feof(f) ? line_read(line, &name, &limit)
-						    : "the line is too long";
+		why = why ?: line_read(at, &name, &limit);
 		if (why)
 			return mr_error(e, -EINVAL, "%s:%zu: %s; nothing is imported", path, number,
 					why);

@@ -129,6 +129,10 @@ result $? "standard input" "$work/log"
 	[ "$(sort "$work/list")" = "$(grep '^[^#]' "$work/lines" | sort)" ] &&
 	grep -qx 'shop@example.com pop3 allow none' "$work/list"
 result $? "account import takes --lines" "$work/log"
+printf '\xef\xbb\xbf# from Windows\r\njim imap ALLOW 192.0.2.0/255.255.255.0 # home\r\na#b any deny None\r\n' >"$work/windows"
+"$mailreeve" account import --db "$work/windows.db" "$work/windows" >"$work/log" 2>&1 &&
+	[ "$("$mailreeve" account list --db "$work/windows.db" | tr '\n' /)" = "a#b any deny none/jim imap allow 192.0.2.0/24/" ]
+result $? "account import takes a file from Windows, and remarks" "$work/log"
 seq -f '%.0f.example REJECT' 300000 | sed 's/^/x/' >"$work/names"
 awk 'BEGIN { for (i = 0; i < 300000; i++) printf "%d.%d.%d.0/24 REJECT\n", 1 + i / 65536, i / 256 % 256, i % 256 }' \
 	>"$work/large"
