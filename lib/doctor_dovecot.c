@@ -9,6 +9,10 @@
 #include <string.h>
 
 #define FILE_ "dovecot.conf"
+#define ATTRIBUTES23 \
+	"auth_policy_request_attributes = login=%{requested_username} " \
+	"pwhash=%{hashed_password} remote=%{rip} device_id=%{client_id} protocol=%s " \
+	"session_id=%{session} lport=%{lport}"
 
 static const char *value(const struct mr_doctor *d, const char *name, const char *otherwise)
 {
@@ -54,10 +58,6 @@ static bool is_ours(const struct mr_doctor *d, const char *url)
 
 static const char *lines(struct mr_doctor *d)
 {
-	static const char attributes23[] =
-		"auth_policy_request_attributes = login=%{requested_username} "
-		"pwhash=%{hashed_password} remote=%{rip} device_id=%{client_id} protocol=%s "
-		"session_id=%{session} lport=%{lport}";
 	static const char attributes24[] = "auth_policy_request_attributes {\n"
 					   "  login = %{requested_username}\n"
 					   "  pwhash = %{hashed_password}\n"
@@ -79,7 +79,7 @@ static const char *lines(struct mr_doctor *d)
 			      "auth_policy_hash_nonce = a-word-of-your-own\n"
 			      "auth_policy_server_api_header = <%s\n"
 			      "%s",
-			      url, secret, d->dovecot24 ? attributes24 : attributes23);
+			      url, secret, d->dovecot24 ? attributes24 : ATTRIBUTES23);
 }
 
 static void question(struct mr_doctor *d)
@@ -134,6 +134,36 @@ static void answers(struct mr_doctor *d)
 		mr_doctor_say(d, MR_ADVICE_NOTE, "reject-on-fail", FILE_, NULL,
 			      "auth_policy_reject_on_fail: nobody can log in while mailreeved is "
 			      "stopped");
+}
+
+/* A list of one's own (2.3; that of 2.4 only adds to the default). */
+static void attributes(struct mr_doctor *d)
+{
+	static const struct {
+		const char *is, *without;
+	} needed[] = {
+		{ "remote=", "no question can be answered, and every login passes" },
+		{ "login=", "rules with users refuse everybody, and limits of accounts are not "
+			    "looked at" },
+		{ "protocol=", "no rule is asked: which service it is about is not known" },
+	};
+	const char *list = value(d, "auth_policy_request_attributes", NULL);
+
+	if (!list || d->dovecot24 || !is_ours(d, value(d, "auth_policy_server_url", "")))
+		return;
+	for (size_t k = 0; k < MR_ARRAY_SIZE(needed); k++) {
+		size_t n = strlen(needed[k].is);
+		struct mr_doctor_word w;
+		const char *at = list;
+		bool found = false;
+
+		while (mr_doctor_next(&at, &w))
+			found |= w.n > n && memcmp(w.p, needed[k].is, n) == 0;
+		if (!found)
+			mr_doctor_say(d, MR_ADVICE_ADD, "attributes", FILE_, ATTRIBUTES23,
+				      "auth_policy_request_attributes has no %s: %s", needed[k].is,
+				      needed[k].without);
+	}
 }
 
 /* --- dangers ---------------------------------------------------------------------------------- */
@@ -215,7 +245,7 @@ static void proxied(struct mr_doctor *d)
 }
 
 static void (*const checks[])(struct mr_doctor *d) = {
-	question, answers, plain, username_chars, log_format, proxied,
+	question, answers, attributes, plain, username_chars, log_format, proxied,
 };
 
 void mr_doctor_dovecot(struct mr_doctor *d)

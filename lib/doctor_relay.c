@@ -27,6 +27,7 @@ struct walk {
 	const char *list, *file; /* being walked */
 	bool decides; /* an OK here relays */
 	bool decided, sasl, ended; /* so far: reject_unauth_destination, permit_sasl_… */
+	bool warned; /* warn_if_reject stands in front */
 	bool relay, relay_late, relay_after_sasl, access; /* questions found */
 };
 
@@ -220,20 +221,74 @@ static bool decides_relay(const struct mr_doctor_word *w)
 	       mr_doctor_is(w, "defer");
 }
 
+/* Words that let strangers relay where they stand before reject_unauth_destination. */
+static void on_permit(struct walk *w, const struct mr_doctor_word *word)
+{
+	static const struct {
+		const char *name, *what;
+	} permits[] = {
+		{ "permit", "makes an open relay" },
+		{ "permit_mx_backup", "relays to every domain that names this host as MX" },
+		{ "permit_dnswl_client", "relays for whoever stands in somebody else's list" },
+		{ "permit_rhswl_client", "relays for whoever stands in somebody else's list" },
+		{ "permit_tls_all_clientcerts",
+		  "relays for every certificate of every authority that is trusted" },
+		{ "permit_naked_ip_address", "relays for whoever says HELO with an address" },
+	};
+
+	for (size_t k = 0; w->decides && !w->decided && k < MR_ARRAY_SIZE(permits); k++)
+		if (mr_doctor_is(word, permits[k].name))
+			mr_doctor_say(w->d, MR_ADVICE_DANGER, "open-relay", w->file, NULL,
+				      "%s: %s before reject_unauth_destination %s", w->list,
+				      permits[k].name, permits[k].what);
+}
+
+/* Behind warn_if_reject nobody is refused, and the next word is asked. */
+static void on_refusal(struct walk *w, const struct mr_doctor_word *word)
+{
+	bool decides = decides_relay(word);
+
+	if (decides && w->warned && w->decides && !w->decided)
+		mr_doctor_say(w->d, MR_ADVICE_DANGER, "open-relay", w->file, NULL,
+			      "%s: warn_if_reject in front of %.*s: who is refused there is only "
+			      "logged",
+			      w->list, (int)word->n, word->p);
+	if (!w->warned) {
+		w->decided |= decides;
+		w->ended |= mr_doctor_is(word, "reject") || mr_doctor_is(word, "defer");
+	}
+	w->warned = mr_doctor_is(word, "warn_if_reject");
+}
+
+/* What a client says of himself, or has others say; NULL: the table asks for something else. */
+static const char *forged(const struct mr_doctor_word *check)
+{
+	static const struct {
+		const char *name, *who;
+	} checks[] = {
+		{ "check_sender_", "writes that sender's address" },
+		{ "check_helo_", "says that name" },
+		{ "check_reverse_client_hostname_", "gives his address that name" },
+	};
+
+	for (size_t k = 0; k < MR_ARRAY_SIZE(checks); k++)
+		if (strncasecmp(check->p, checks[k].name, strlen(checks[k].name)) == 0)
+			return checks[k].who;
+	return NULL;
+}
+
 static void on_table(struct walk *w, const struct mr_doctor_word *check,
 		     const struct mr_doctor_word *table)
 {
-	bool sender = mr_doctor_is(check, "check_sender_access");
-	const char *name;
+	const char *who = forged(check), *name;
 
 	name = socketmap_name(w->d, w->file, mr_doctor_text(w->d, "%.*s", (int)table->n, table->p));
 	w->access |= name && strcmp(name, "access") == 0;
-	if (w->decides && !w->decided && (sender || mr_doctor_is(check, "check_helo_access")))
+	if (w->decides && !w->decided && who)
 		mr_doctor_say(w->d, MR_ADVICE_DANGER, "forged-relay", w->file, NULL,
 			      "%s: an OK of %.*s before reject_unauth_destination relays for "
 			      "everybody who %s; put it behind, or answer DUNNO",
-			      w->list, (int)check->n, check->p,
-			      sender ? "writes that sender's address" : "says that name");
+			      w->list, (int)check->n, check->p, who);
 }
 
 static void walk_words(struct walk *w, const char *at, unsigned int depth);
@@ -241,8 +296,6 @@ static void walk_words(struct walk *w, const char *at, unsigned int depth);
 static void on_word(struct walk *w, const struct mr_doctor_word *word, const char **at,
 		    unsigned int depth)
 {
-	static const char *const tables[] = { "check_client_access", "check_sender_access",
-					      "check_helo_access", "check_recipient_access" };
 	const char *classes = mr_doctor_value(&w->d->main, "smtpd_restriction_classes", "");
 	struct mr_doctor_word next;
 
@@ -251,26 +304,17 @@ static void on_word(struct walk *w, const struct mr_doctor_word *word, const cha
 			on_question(w, &next);
 		return;
 	}
-	for (size_t k = 0; k < MR_ARRAY_SIZE(tables); k++)
-		if (mr_doctor_is(word, tables[k])) {
-			if (mr_doctor_next(at, &next))
-				on_table(w, word, &next);
-			return;
-		}
-	if (mr_doctor_is(word, "permit") || mr_doctor_is(word, "permit_mx_backup")) {
-		if (w->decides && !w->decided)
-			mr_doctor_say(
-				w->d, MR_ADVICE_DANGER, "open-relay", w->file, NULL,
-				"%s: %.*s before reject_unauth_destination %s", w->list,
-				(int)word->n, word->p,
-				mr_doctor_is(word, "permit")
-					? "makes an open relay"
-					: "relays to every domain that names this host as MX");
-		w->ended |= mr_doctor_is(word, "permit");
+	if (word->n > 13 && strncasecmp(word->p, "check_", 6) == 0 &&
+	    strncasecmp(word->p + word->n - 7, "_access", 7) == 0) {
+		if (mr_doctor_next(at, &next))
+			on_table(w, word, &next);
+		w->warned = false;
+		return;
 	}
+	on_permit(w, word);
+	w->ended |= mr_doctor_is(word, "permit");
 	w->sasl |= mr_doctor_is(word, "permit_sasl_authenticated");
-	w->decided |= decides_relay(word);
-	w->ended |= mr_doctor_is(word, "reject") || mr_doctor_is(word, "defer");
+	on_refusal(w, word);
 	while (depth && mr_doctor_next(&classes, &next))
 		if (next.n == word->n && memcmp(next.p, word->p, word->n) == 0) {
 			const char *name = mr_doctor_text(w->d, "%.*s", (int)word->n, word->p);
@@ -293,18 +337,21 @@ static void walk_list(struct walk *w, const char *list, const char *value, bool 
 	w->list = list;
 	w->file = file_of(w->d, w->s, list);
 	w->decides = decides;
-	w->decided = w->sasl = w->ended = false;
+	w->decided = w->sasl = w->ended = w->warned = false;
 	walk_words(w, value, CLASS_DEPTH);
 }
 
 static bool value_decides(const char *value)
 {
 	struct mr_doctor_word word;
+	bool warned = false;
 
-	while (mr_doctor_next(&value, &word))
-		if (mr_doctor_is(&word, "reject_unauth_destination") ||
-		    mr_doctor_is(&word, "defer_unauth_destination"))
+	while (mr_doctor_next(&value, &word)) {
+		if (!warned && (mr_doctor_is(&word, "reject_unauth_destination") ||
+				mr_doctor_is(&word, "defer_unauth_destination")))
 			return true;
+		warned = mr_doctor_is(&word, "warn_if_reject");
+	}
 	return false;
 }
 
@@ -395,6 +442,9 @@ static bool walk_networks(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
 		    (mr_addr_is4(&p.addr) && p.plen >= 96 ? p.plen < 96 + 8 : p.plen < 16))
 			mr_doctor_say(d, MR_ADVICE_DANGER, "open-relay", file, NULL,
 				      "mynetworks: %s makes an open relay", text);
+		if (strncmp(text, "static:", 7) == 0)
+			mr_doctor_say(d, MR_ADVICE_DANGER, "open-relay", file, NULL,
+				      "mynetworks: %s holds every address: an open relay", text);
 		map = socketmap_name(d, file, text);
 		if (map && strcmp(map, "permit") == 0)
 			permit = true;
@@ -407,6 +457,25 @@ static bool walk_networks(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
 				      map);
 	}
 	return permit;
+}
+
+/* A table that answers for every name makes every domain one of ours. */
+static void walk_domains(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
+{
+	static const char *const lists[] = { "relay_domains", "mydestination",
+					     "virtual_mailbox_domains", "virtual_alias_domains" };
+	struct mr_doctor_word word;
+
+	for (size_t k = 0; k < MR_ARRAY_SIZE(lists); k++) {
+		const char *at = mr_doctor_smtpd_value(d, s, lists[k], "");
+
+		while (mr_doctor_next(&at, &word))
+			if (word.n > 7 && strncmp(word.p, "static:", 7) == 0)
+				mr_doctor_say(d, MR_ADVICE_DANGER, "open-relay",
+					      file_of(d, s, lists[k]), NULL,
+					      "%s: %.*s holds every domain: an open relay",
+					      lists[k], (int)word.n, word.p);
+	}
 }
 
 /* --- the checks ------------------------------------------------------------------------------- */
@@ -426,6 +495,7 @@ void mr_doctor_relay(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
 	if (s->loopback)
 		return;
 	socketmap = walk_networks(d, s);
+	walk_domains(d, s);
 	for (size_t k = 0; k < MR_ARRAY_SIZE(others); k++)
 		walk_list(&w, others[k], mr_doctor_smtpd_value(d, s, others[k], ""), false);
 	walk_list(&w, "smtpd_relay_restrictions", relay, !alone && !value_decides(rcpt));
