@@ -101,6 +101,12 @@ completes '--confirm' mailreeve apply --c
 completes 'delete' mailreeve ban de
 completes 'none' mailreeve replay --established n
 completes 'mx-out' mailreeve --runtime-dir "$work" rules m
+mkdir "$work/daemon"
+printf '#!/bin/sh\n[ "$*" = "ban list --runtime-dir /x" ] && cat <<E\n%s\n%s\nno bans\nE\n' \
+	'192.0.2.7      59m 4s  every service  learned' '2001:db8:5::/64    1h 0m  smtp  hand' >"$work/daemon/mailreeve"
+chmod 755 "$work/daemon/mailreeve"
+PATH=$work/daemon:$PATH completes '192.0.2.7 2001:db8:5::/64' mailreeve --runtime-dir /x ban delete ''
+PATH=$work/daemon:$PATH completes '192.0.2.7' mailreeve --runtime-dir /x ban delete 19
 completes 'smtp mx-out' mailreeve --runtime-dir "$work" permit add 192.0.2.1 --service ''
 
 # --- options before and behind, long and short
