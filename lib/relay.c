@@ -361,9 +361,13 @@ static void relay(const struct mr_relay_query *q, struct mr_relay_answer *a)
 		a->kind = MR_RELAY_OK;
 		say(a, "relay { to } lists the recipient's host");
 	} else {
-		say(a, q->login.policy->relay.mode == MR_RELAY_NONE
-			       ? "not logged in, and relay { mode none } lets nobody else"
-			       : "not logged in, no permit, no rule says noauth");
+		if (q->login.policy->relay.mode == MR_RELAY_NONE)
+			say(a, "not logged in, and relay { mode none } lets nobody else");
+		else if (a->login.rule)
+			say(a, "not logged in, and \"%.160s\" does not say noauth",
+			    a->login.rule->text);
+		else
+			say(a, "not logged in, and no rule says noauth");
 		refuse(q, REFUSE_RELAY, a);
 	}
 }
