@@ -217,13 +217,15 @@ static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *ado
 			if (values[i].services != had)
 				mr_entries_put(m->kernel, kind, &keys[i], &values[i]);
 			mr_ids_reserve_users(m->ids, values[i].user);
+			/* the map may have come from another version, beside a state of ours */
+			__atomic_store_n(live_flag(m, kind), 1, __ATOMIC_RELEASE);
 			++*adopted;
 		}
 	} while (n);
 	return 0;
 }
 
-int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted)
+int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted, bool whole)
 {
 	const struct mr_state *s = mr_kernel_state(m->kernel);
 	const struct mr_gen *g = &s->gen[s->active % MR_SLOTS];
@@ -247,12 +249,14 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 		mr_log(&m->log, LOG_ERR, "permits and bans cannot be taken over: %s", strerror(-r));
 		return r;
 	}
-	if (!adopted)
+	if (!adopted || !whole)
 		mr_entry_file_load(m, pins_adopted, &restored);
-	if (adopted || restored)
-		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over %s",
-		       adopted ? adopted : restored,
-		       adopted ? "from the run before" : "from the state directory");
+	if (adopted)
+		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over from the run before",
+		       adopted);
+	if (restored)
+		mr_log(&m->log, LOG_INFO,
+		       "%zu permits and bans taken over from the state directory", restored);
 	if (m->unknown)
 		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_STATE }),
 			    "%zu permits and bans of single services ended: the table that says "

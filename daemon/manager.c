@@ -156,6 +156,24 @@ static int open_kernel(struct mr_manager *m, const struct mr_policy *p)
 	return r;
 }
 
+/* Pins of another version: told, and whether all of them could be copied. */
+static bool say_other_abi(struct mr_manager *m)
+{
+	char left[MR_KERNEL_LEFT];
+
+	if (!mr_kernel_other_abi(m->kernel, left))
+		return true;
+	mr_log(&m->log, LOG_NOTICE,
+	       "taking over from another version: permits, bans and counters are copied, and each "
+	       "device keeps the program it has until this one's is filled");
+	if (*left)
+		mr_log(&m->log, LOG_WARNING,
+		       "not copied, for that version has another layout of them: %s; of permits "
+		       "and bans, what the state directory holds is taken",
+		       left);
+	return !*left;
+}
+
 int mr_manager_open_kernel(struct mr_manager *m, const struct mr_policy *p)
 {
 	struct mr_state *s;
@@ -177,7 +195,7 @@ int mr_manager_open_kernel(struct mr_manager *m, const struct mr_policy *p)
 	m->map_max[MR_PERMIT] = mr_entries_max(m->kernel, MR_PERMIT);
 	m->map_max[MR_BAN] = mr_entries_max(m->kernel, MR_BAN);
 	link_pins(m);
-	return mr_entries_start(m, p, adopted);
+	return mr_entries_start(m, p, adopted, say_other_abi(m));
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */

@@ -181,8 +181,10 @@ void mr_devices_clear(struct mr_manager *m);
 
 /* --- entries.c ---------------------------------------------------------------------------------
  */
-/* Makes the book: from the pins of an earlier run, else from the state directory. */
-int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted);
+/* Makes the book: from the pins of an earlier run, else (or if they are not `whole`) from the state
+ * directory. */
+int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_adopted,
+		     bool whole);
 void mr_entries_changed(struct mr_manager *m); /* arms the timers, keeps the flags of mr_state */
 /* Takes the services away that no table knows; false: nothing is left of the entry. */
 bool mr_entries_known(struct mr_manager *m, struct mr_entry *v);

@@ -33,6 +33,10 @@ int mr_kernel_open(const struct mr_kernel_options *o, struct mr_kernel **out, st
  * With maps of another ABI only, links can be listed and detached, and nothing else: the state is
  * NULL then, and counters and entries fail. */
 int mr_kernel_open_pins(const char *pin_dir, struct mr_kernel **out, struct mr_error *e);
+/* Are there pins of another ABI?  They go when the last device has changed its program.  `left`:
+ * the maps that could not be copied, by name, "" for none. */
+#define MR_KERNEL_LEFT 128
+bool mr_kernel_other_abi(const struct mr_kernel *k, char left[static MR_KERNEL_LEFT]);
 void mr_kernel_free(struct mr_kernel *k); /* pins and links stay */
 /* Removes the pinned maps; entries and counters are gone with the last program that uses them. */
 int mr_kernel_unpin(struct mr_kernel *k, struct mr_error *e);

@@ -5,7 +5,8 @@
  *
  * Reads the old maps, writes the new ones before anybody uses them; never changes the old.  What
  * has run out is left behind.  Values of another length are copied as far as both go, because
- * layouts grow at the end only.  Called by load.c at open.  Fails if entries do not fit.
+ * layouts grow at the end only; a map of a layout that cannot be known is left behind, and noted.
+ * Called by load.c at open.  Fails if entries do not fit.
  */
 #include "internal.h"
 
@@ -132,8 +133,10 @@ int mr_copy_other_abis(struct mr_kernel *k, const bool fresh[static MR_MAP_N], s
 			if (fd < 0)
 				return fd;
 			r = copy_map(k, m, fd, &info);
-			if (r == -EPROTO)
-				continue; /* a layout that this version cannot know */
+			if (r == -EPROTO) { /* a layout that this version cannot know */
+				k->left_behind |= 1u << m;
+				continue;
+			}
 			if (r < 0)
 				return mr_error(e, r, "cannot copy %s of an earlier version: %s",
 						path, strerror(-r));

@@ -65,6 +65,7 @@ struct mr_kernel {
 	bool state_mapped; /* by us, not by the skeleton */
 	bool frags, replay;
 	bool other_abi; /* maps of another ABI wait for their links to be updated */
+	uint32_t left_behind; /* bits by enum mr_map: another ABI's, of a layout not known here */
 	struct mr_decision *decision;
 	int map[MR_MAP_N];
 	struct mr_inner_shape shape[MR_INNER_N];

@@ -319,8 +319,11 @@ static int open_with(struct mr_kernel *k, const struct mr_kernel_options *o, str
 	if (r < 0)
 		return mr_error(e, r, "cannot use what was loaded: %s", strerror(-r));
 	if (k->state->abi != MR_ABI)
-		return mr_error(e, -EPROTO, "%s/abi%u/state is damaged: it says ABI %u", o->pin_dir,
-				MR_ABI, k->state->abi);
+		return mr_error(e, -EPROTO,
+				"%s/abi%u/state is damaged: it says ABI %u.\n"
+				"`mailreeve detach` lets go of the devices; then remove it: rm "
+				"%s/abi%u/state",
+				o->pin_dir, MR_ABI, k->state->abi, o->pin_dir, MR_ABI);
 	if (!k->pin_dir)
 		return 0;
 	r = carry_over(k, a, e);
@@ -515,6 +518,18 @@ int mr_kernel_unpin(struct mr_kernel *k, struct mr_error *e)
 	return r < 0 ? mr_error(e, r, "cannot remove the pins in %s/abi%u: %s", k->pin_dir, MR_ABI,
 				strerror(-r))
 		     : 0;
+}
+
+bool mr_kernel_other_abi(const struct mr_kernel *k, char left[static MR_KERNEL_LEFT])
+{
+	size_t n = 0;
+
+	left[0] = '\0';
+	for (enum mr_map m = 0; m < MR_MAP_N; m++)
+		if (k->left_behind & 1u << m && n < MR_KERNEL_LEFT)
+			n += (size_t)snprintf(left + n, MR_KERNEL_LEFT - n, "%s%s", n ? ", " : "",
+					      mr_map_names[m]);
+	return k->other_abi;
 }
 
 bool mr_kernel_has_frags(const struct mr_kernel *k)
