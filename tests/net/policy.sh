@@ -101,7 +101,7 @@ ok "the reason is in the log" grep -q 'refused 203.0.113.5 at smtp to relay: fro
 ok "a permit" ctl permit add 203.0.113.77 --ttl 1m
 is "… relays" OK "$(relay 203.0.113.77)"
 is "… at submission it lets in only" "$GATEWAY" "$(ask 587 203.0.113.77 '' v@elsewhere.example '' relay)"
-ok "… and why says by which rule" eval 'ctl why 203.0.113.77 submission --sender a@b.example --recipient v@elsewhere.example | grep -q "\"allow permitted\" does not say noauth"'
+ok "… and why says by which rule" eval 'ctl why 203.0.113.77 submission --sender a@b.example --recipient v@elsewhere.example | grep -q "users { support }\" does not say noauth"'
 ctl permit delete 203.0.113.77
 is "… and no more without it" "$GATEWAY" "$(relay 203.0.113.77)"
 ctl ban add 192.0.2.10 --ttl 1m >/dev/null
