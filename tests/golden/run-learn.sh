@@ -87,6 +87,9 @@ head -c 300000 /dev/urandom >binary
 learn "a binary file" 0 --dry-run --json binary && actions
 { head -c 3000000 /dev/zero | tr '\0' x && echo && cat a; } >long
 learn "a line of megabytes" 0 --dry-run --json long && actions "198.51.100.1 permit"
+{ cat a && head -c 3000000 /dev/zero && cat b; } >hole
+learn "the hole in a log that was truncated under its writer" 0 --dry-run --json hole &&
+	actions "198.51.100.1 permit" "198.51.100.2 permit"
 learn "an empty log" 0 --dry-run --json /dev/null && actions
 learn "without a mode" 2 a && says 'needs --dry-run or --explain'
 learn "a summary for people" 0 --dry-run a && says '^dovecot +1 +0 +0 +0$'
