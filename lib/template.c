@@ -12,6 +12,7 @@
  * Allocates only when a template is made; never logs.  Called by the reader and by the
  * configuration, which shows its errors in the file.
  */
+#include <mailreeve/nearest.h>
 #include <mailreeve/template.h>
 
 #include <string.h>
@@ -112,6 +113,35 @@ static int read_parts(struct mr_template *t, const char *text, size_t n,
 	return r;
 }
 
+static const char *variable(size_t i, const void *userdata)
+{
+	const char *const *wanted = userdata;
+
+	return i == 0 ? *wanted : NULL;
+}
+
+/* A variable that must be there is not: points at what is nearly called so, else at all of it. */
+static int missing(enum part_kind kind, const char *text, size_t n, const char *message,
+		   const char *hint, struct mr_template_error *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		char word[16] = "";
+		size_t len = 0;
+
+		while (text[i] == '<' && i + len < n && len < sizeof(word) - 1) {
+			word[len] = (char)(text[i + len] | 0x20); /* <ADDR> is one, too */
+			len++;
+			if (text[i + len - 1] == '>' || (i + len < n && text[i + len] == ' '))
+				break;
+		}
+		word[len] = '\0';
+		if (len && variable_at(text + i, n - i) == LITERAL &&
+		    mr_nearest(word, variable, &variables[kind]))
+			return fault(e, i, len, "this is no variable but text", hint);
+	}
+	return fault(e, 0, n, message, hint);
+}
+
 int mr_template_new(const char *text, size_t n, enum mr_event_kind kind, struct mr_template **out,
 		    struct mr_template_error *e)
 {
@@ -125,11 +155,11 @@ int mr_template_new(const char *text, size_t n, enum mr_event_kind kind, struct 
 	if (r < 0)
 		return r;
 	if (!names(t, ADDR))
-		return fault(e, 0, n, "the template names no address",
-			     "write <addr> where the address stands");
+		return missing(ADDR, text, n, "the template names no address",
+			       "write <addr> where the address stands", e);
 	if (kind == MR_EV_LOGIN && !names(t, USER))
-		return fault(e, 0, n, "the template names no user",
-			     "write <user> where the name stands");
+		return missing(USER, text, n, "the template names no user",
+			       "write <user> where the name stands", e);
 	*out = MR_TAKE_PTR(t);
 	return 0;
 }
