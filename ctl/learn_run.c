@@ -232,7 +232,8 @@ static size_t eat_lines(struct stream *s, const char *p, size_t n, bool full)
 	const char *start = p, *end = p + n, *newline;
 
 	while (p < end) {
-		/* the hole that a writer leaves who goes on at its old offset in a truncated file */
+		/* the hole that a writer leaves who goes on at its old offset in a truncated file
+		 */
 		while (p < end && *p == '\0' && !s->skipping)
 			p++;
 		newline = memchr(p, '\n', (size_t)(end - p));

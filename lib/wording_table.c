@@ -13,6 +13,11 @@ static const char REMEMBERED[] = "it says who has come: its address is kept for 
 				 "session that follow";
 static const char OUR_FAULT[] = "a fault of our own side: nobody is blamed for it";
 static const char NO_LOGIN[] = "nobody has logged in, and no password was refused";
+static const char ASIDE[] =
+	"the server tells of itself or of a limit: nobody has logged in, and no "
+	"password was refused";
+static const char REFUSED_MAIL[] = "a mail or a command was refused, which is no guessing of "
+				   "passwords";
 static const char NO_ADDRESS[] = "it names no address: there is nobody to permit or to ban";
 static const char HAD_LOGGED_IN[] = "the session ends, and nobody had logged in";
 static const char FORWARDED[] =
@@ -122,6 +127,10 @@ const struct mr_wording mr_wordings[] = {
 	  "{?Info: }{" D_OVER "}{text}", NULL, false },
 	{ "dovecot", NULL, D_DRIVER "({user},{address}{?,master}{?,<{session}>|,sasl:{method}|,}): "
 	  D_REFUSED, NULL, false },
+	{ "dovecot", NULL, D_LOGIN "{Maximum number of connections|Error: |Warning: |Fatal: |"
+	  "Debug: }{text}", ASIDE, false },
+	{ "dovecot", NULL, D_AUTH "{?({pid})|(default)}: {Error|Warning|Fatal|Debug}: {text}",
+	  ASIDE, false },
 	{ "dovecot", NULL, D_DRIVER "({word}{?,<{session}>}): " D_REFUSED, NO_ADDRESS, false },
 	{ "dovecot", NULL, D_AUTH "({user},{address}{?,master}{?,<{session}>|,sasl:{method}}){?<{pid}>}"
 	  "<{?{session}}>: {?request [{number}]: }{?Info: }{?{word}: }" D_REFUSED, NULL, false },
@@ -156,6 +165,10 @@ const struct mr_wording mr_wordings[] = {
 	  NULL, false },
 	{ "postfix", "*/smtpd", "{connect|disconnect|{lost connection|timeout} after {text}} "
 	  "from " P_CLIENT "{? {text}}", NO_LOGIN, false },
+	{ "postfix", "*/smtpd", "{word}: {reject|milter-reject|reject_warning|milter-hold|"
+	  "milter-discard|hold|discard|filter|redirect|warn|prepend|info}: {text}", REFUSED_MAIL,
+	  false },
+	{ "postfix", "*/postscreen", "{word}: reject: {text}", REFUSED_MAIL, false },
 	{ "postfix", "*/postscreen", "{COMMAND PIPELINING|NON-SMTP COMMAND|BARE NEWLINE|"
 	  "COMMAND LENGTH LIMIT|COMMAND COUNT LIMIT} from [{address}]:{port} after {text}",
 	  NULL, false },
@@ -206,6 +219,10 @@ const struct mr_wording mr_wordings[] = {
 	  " unrecognized command", NULL, false },
 	{ "exim", NULL, E_HEAD "SMTP call from " E_HOST " dropped: too many {text}", NULL,
 	  false },
+	{ "exim", NULL, E_HEAD "{word} authenticator failed for {?H=}" E_HOST ": {435|501|553} "
+	  "{text}", "the attempt could not be judged: no password was refused", false },
+	{ "exim", NULL, E_HEAD "{?{word} }H={text} {rejected|temporarily rejected} {text}",
+	  REFUSED_MAIL, false },
 	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}"
 	  "}", "mail of a program or of another server: nobody has logged in", false },
 	{ "horde", NULL, "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for "
@@ -263,6 +280,8 @@ const struct mr_wording mr_wordings[] = {
 	  "failures|SYSTEM BREAK-IN ATTEMPT}|Failed {word} override of} "
 	  "user={user}{? auth={text}} host=" HOST "{? {text}}", NULL, false },
 	{ "uw", NULL, "{" U_END "} user=??? host=" HOST "{? {text}}", HAD_LOGGED_IN, false },
+	{ "uw", NULL, "Login disabled user={text} host=" HOST, "logins in clear text are switched "
+	  "off: no password was looked at", false },
 	{ "uw", NULL, "AUTHENTICATE {method} failure host=" HOST, NULL, false },
 	{ "uw", NULL, "{" U_LOGIN "|" U_END "|Login failed} user={user} host={host}",
 	  NO_ADDRESS, false },
