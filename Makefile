@@ -90,6 +90,8 @@ endef
 $(foreach d,$(TEST_DIRS),$(eval $(call test_dir,$(d))))
 # the daemon's sources stand on their own
 $(filter $(B)/tests/unit/source-%,$(TESTS)): $(call obj,$(wildcard daemon/source/*.c))
+# this one stands between the library and libbpf
+$(B)/tests/packet/faults: LDFLAGS += -Wl,--wrap=bpf_map_update_batch,--wrap=bpf_map_update_elem,--wrap=bpf_map_delete_elem
 $(B)/tests/unit/ids: $(call obj,daemon/ids.c daemon/ids_users.c daemon/state.c)
 tests: all $(TESTS)
 

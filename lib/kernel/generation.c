@@ -10,7 +10,8 @@
  *   3. inner maps are made to size, filled, unmapped, frozen, and put into their outer maps;
  *   4. the head is written, its number last;
  *   5. mr_generation_flip() stores the slot number, with release order.
- * On failure the slot is emptied again, and the active generation has not been touched.
+ * On failure the slot is emptied again (or left alone, before 1.), and the active generation has
+ * not been touched.
  *
  * Never writes to the active slot.  Called by the daemon, filling from its worker thread; by
  * `replay`, tests and benchmarks.  A trie whose bulk update fails for want of memory is retried
@@ -34,6 +35,7 @@ struct fill {
 	const struct mr_generation_spec *spec;
 	struct mr_layout layout;
 	uint32_t slot;
+	bool ours; /* the slot: no packet reads it any more */
 	int inner[MR_INNER_N];
 	struct mr_error *e;
 };
@@ -458,6 +460,7 @@ static int fill_slot(struct fill *f)
 	if (r < 0)
 		return mr_error(f->e, r, "cannot lay out the new generation: %s", strerror(-r));
 	r = wait_grace_period(f->k);
+	f->ours = r == 0;
 	if (r == 0)
 		r = empty_slot(f->k, f->slot);
 	if (r < 0)
@@ -493,7 +496,7 @@ int mr_generation_fill(struct mr_kernel *k, const struct mr_generation_spec *spe
 	for (size_t i = 0; i < MR_INNER_N; i++)
 		if (f.inner[i] >= 0)
 			close(f.inner[i]);
-	if (r < 0)
+	if (r < 0 && f.ours)
 		empty_slot(k, f.slot);
 	return r;
 }
