@@ -20,6 +20,7 @@
 
 #define READ_BYTES 16384 /* of one connection at a time: two dozen requests, then the others */
 #define READY_MAX  16 /* connections in one turn of the loop, then what else it has */
+#define KEEP_BYTES 65536 /* of memory for answers, when they are out */
 #define UNDONE_NS  10000000000ull /* for the rest of a request, or for taking an answer */
 #define IDLE_NS	   1000000000000ull /* Postfix lets go after 300 s, at latest after 1000 s */
 #define SWEEP_US   1000000 /* between two looks at who is late */
@@ -36,6 +37,7 @@ struct mr_asker {
 	} parser;
 	char seen[MR_INSTANCE];
 	bool waiting; /* for an account */
+	bool over; /* he asks no more, but has answers to come */
 	struct mr_policy_request request; /* … about this request; its texts are the parser's */
 	char *rest; /* … and these bytes stand behind it; at most READ_BYTES */
 	size_t rest_len;
@@ -50,6 +52,7 @@ static void asker_free(struct mr_asker *a)
 	if (a->next)
 		a->next->self = a->self;
 	a->d->askers--;
+	a->d->out -= a->out_len - a->out_sent;
 	if (a->waiting)
 		mr_accounts_cancel(a->d->m, a);
 	close(a->fd); /* nobody else has it: this takes it from the epoll descriptor too */
@@ -94,11 +97,16 @@ static int asker_send(struct mr_asker *a)
 		if (n < 0)
 			return errno == EAGAIN ? 1 : -errno;
 		a->out_sent += (size_t)n;
+		a->d->out -= (size_t)n;
 		a->last = mr_boottime_ns();
 	}
 	if (a->out_len)
 		mr_linger_expect(&a->d->m->linger);
 	a->out_len = a->out_sent = 0;
+	if (a->out_allocated > KEEP_BYTES) {
+		free(MR_TAKE_PTR(a->out));
+		a->out_allocated = 0;
+	}
 	return 0;
 }
 
@@ -110,6 +118,7 @@ static int asker_answer(struct mr_asker *a, const struct mr_answer *answer)
 		return r;
 	memcpy(a->out + a->out_len, answer->text, answer->len);
 	a->out_len += answer->len;
+	a->d->out += answer->len;
 	return 0;
 }
 
@@ -185,6 +194,10 @@ static int asker_read(struct mr_asker *a)
 	n = recv(a->fd, data, sizeof(data), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n == 0 && a->out_len && !asker_pending(a)) {
+		a->over = true;
+		return 0;
+	}
 	if (n <= 0) {
 		if (n == 0 && asker_pending(a))
 			asker_trouble(a, "the other side left within a request");
@@ -209,13 +222,21 @@ static int asker_watch(struct mr_asker *a, int op, uint32_t events)
 	return 0;
 }
 
-/* Who does not take answers is not read from, and neither is who waits for one. */
+/* Who waits for an answer is not read from, and neither is who takes none while too many wait. */
+static bool asker_reads(const struct mr_asker *a)
+{
+	return !a->waiting && !a->over && (a->out_len == 0 || a->d->out < MR_ASKERS_OUT);
+}
+
 static void asker_go_on(struct mr_asker *a)
 {
 	int r = asker_send(a);
 
+	if (r == 0 && a->over)
+		r = -ECONNRESET;
 	if (r >= 0)
-		r = asker_watch(a, EPOLL_CTL_MOD, r ? EPOLLOUT : a->waiting ? 0 : EPOLLIN);
+		r = asker_watch(a, EPOLL_CTL_MOD,
+				(r ? EPOLLOUT : 0) | (asker_reads(a) ? EPOLLIN : 0));
 	if (r < 0)
 		asker_free(a);
 }
@@ -241,8 +262,7 @@ static void asker_ready(struct mr_asker *a, uint32_t events)
 		asker_free(a); /* he left: nobody is there to be told */
 		return;
 	}
-	if (!a->waiting && a->out_len == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR) &&
-	    asker_read(a) < 0)
+	if (asker_reads(a) && events & (EPOLLIN | EPOLLHUP | EPOLLERR) && asker_read(a) < 0)
 		return;
 	asker_go_on(a);
 }

@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 
 #define MR_ASKERS_MAX 1024 /* connections: Postfix has 100 smtpd by default, each with a few */
+/* Bytes of answers that nobody has taken yet, of all connections together: one that asks a hundred
+ * thousand times before it reads gets its answers, one that never reads fills no memory. */
+#define MR_ASKERS_OUT (8u << 20)
 #define MR_DRAIN_NS   20000000 /* what a refusal for want of a permit may wait for the sources */
 #define MR_ASK_LOGS   50 /* lines a second about answers and strangers: a flood logs itself */
 
@@ -57,6 +60,7 @@ struct mr_policyd {
 	int epoll; /* where those who ask stand; -EBADF: nobody asked yet */
 	struct mr_asker *asker; /* all of them, a list */
 	size_t askers;
+	size_t out; /* bytes of answers that wait, of all of them */
 	bool full_told; /* that there are too many */
 	struct mr_relay_lists *lists; /* of the policy in force; NULL: none */
 	const struct mr_policy *lists_of; /* compared, never read */

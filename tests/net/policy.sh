@@ -118,6 +118,21 @@ is "any order, unknown and double names" 'action=OK' \
 	"$( (request 25 192.0.2.10 '' v@elsewhere.example '' relay | tac | sed 1d; printf 'new_thing=1\nclient_address=203.0.113.5\n\n') | socat -t 5 - "UNIX-CONNECT:$P")"
 is "one header a message" $'action=PREPEND X-Own-Network: 8bdc1a\n\naction=DUNNO\n\naction=PREPEND X-Own-Network: 8bdc1a' \
 	"$( (request 25 192.0.2.10 '' a@example.test; request 25 192.0.2.10 '' b@example.test; INSTANCE=4 request 25 192.0.2.10 '' b@example.test) | socat -t 5 - "UNIX-CONNECT:$P")"
+cat >"$DIR/ask-first.py" <<-'PY'
+	import re, socket, sys
+	s = socket.socket(socket.AF_UNIX)
+	s.settimeout(30)
+	s.connect(sys.argv[1])
+	ask = "request=smtpd_access_policy\nprotocol_state=RCPT\nserver_port=25\nclient_address=%s\nrecipient=%s\npolicy_context=relay\n\n"
+	n = 50000
+	s.sendall((ask % ("192.0.2.10", "v@elsewhere.example") + ask % ("203.0.113.5", "v@example.test")).encode() * n)
+	s.shutdown(socket.SHUT_WR)
+	got = b""
+	while chunk := s.recv(1 << 20):
+	    got += chunk
+	print(got == b"action=OK\n\naction=DUNNO\n\n" * n)
+PY
+is "a hundred thousand, asked before the first answer is read" True "$(python3 "$DIR/ask-first.py" "$P")"
 before=$(broken) sent=0
 # refuses WHAT: no answer, and the connection ends
 refuses() {
@@ -171,7 +186,7 @@ exec 8<>"$DIR/slow"
 printf 'request=smtpd_access_policy\nsender=slow' >&8
 spawn "$SRV" socat -u "OPEN:$DIR/slow" "UNIX-CONNECT:$P"
 # asks and asks, and never reads
-yes $'request=smtpd_access_policy\nserver_port=25\n' | head -c 5000000 >"$DIR/flood"
+yes $'request=smtpd_access_policy\nserver_port=25\nclient_address=198.51.100.66\n' | head -c 30000000 >"$DIR/flood"
 spawn "$SRV" socat -u "OPEN:$DIR/flood" "UNIX-CONNECT:$P" 2>/dev/null
 for _ in $(seq 150); do
 	spawn "$SRV" socat -u "UNIX-CONNECT:$P" - >/dev/null 2>&1
