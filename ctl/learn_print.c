@@ -322,13 +322,12 @@ void mr_learn_print_summary(struct mr_learn_print *p, const struct mr_reader_sta
 		const struct mr_reader_lost *l = &s->program[i];
 
 		if (l->lost)
-			fprintf(out,
-				"%s: %llu lines look like login verdicts and are none that is "
-				"known, "
-				"such as: %s\n",
-				l->program, (unsigned long long)l->lost, l->example);
+			fprintf(out, "%s: %llu line%s like a login verdict that is not known: %s\n",
+				l->program, (unsigned long long)l->lost,
+				l->lost == 1 ? " looks" : "s look", l->example);
 		if (l->unknown)
-			fprintf(out, "%s: %llu lines of a mail program that no format knows\n",
-				l->program, (unsigned long long)l->unknown);
+			fprintf(out, "%s: %llu line%s of a mail program that no format knows\n",
+				l->program, (unsigned long long)l->unknown,
+				l->unknown == 1 ? "" : "s");
 	}
 }

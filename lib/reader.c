@@ -189,7 +189,11 @@ static struct mr_reader_lost *lost_of(struct mr_reader *r, struct mr_str program
 	struct mr_reader_lost *l;
 	char name[sizeof(l->program)];
 
-	copy_printable(name, sizeof(name), program);
+	/* what has none comes from a server's own log file */
+	if (program.n)
+		copy_printable(name, sizeof(name), program);
+	else
+		strcpy(name, "(no program)");
 	for (size_t i = 0; i < r->stats.programs; i++)
 		if (strcmp(r->stats.program[i].program, name) == 0)
 			return &r->stats.program[i];

@@ -339,8 +339,12 @@ static enum mr_parse parse_login(struct mr_str s, enum mr_family family, struct 
 	const char *what;
 	bool named;
 
-	if (!cut_verdict(s, &head, &rest, &named)) /* "Login: U [A]" is dovecot0.c's */
-		return MR_CUT(&s, "Login: ") ? MR_PARSE_NOT_MINE : MR_PARSE_NOTHING;
+	if (!cut_verdict(s, &head, &rest, &named)) {
+		if (!MR_CUT(&s, "Login: "))
+			return MR_CUT(&s, "Logged in") ? MR_PARSE_LOST : MR_PARSE_NOTHING;
+		/* "Login: U [A]" is dovecot0.c's */
+		return MR_TRIM(&s, "]") ? MR_PARSE_NOT_MINE : MR_PARSE_LOST;
+	}
 	if (mr_str_is(head, "Login") || mr_str_is(head, "Logged in")) {
 		if (!read_tail(rest, true, &t))
 			return MR_PARSE_LOST;

@@ -127,6 +127,19 @@ static bool is_verdict(struct mr_str s)
 	return false;
 }
 
+/* What none of these words is in is no verdict on a password; in the others a new version of
+ * Dovecot may tell one in words of its own. */
+static enum mr_parse no_verdict(struct mr_str s)
+{
+	static const char *const words[] = { "assword", "redential", "ismatch" };
+	struct mr_str x;
+
+	for (size_t i = 0; i < MR_ARRAY_SIZE(words); i++)
+		if (mr_find(s, words[i], &x, &x))
+			return MR_PARSE_LOST;
+	return MR_PARSE_NOTHING;
+}
+
 /*
  * Takes the password off the right.  false: two readings.  U may hold these words as well: then the
  * server's own end of the prefix stands behind them.
@@ -192,9 +205,11 @@ static enum mr_parse parse_driver(struct mr_str s, struct mr_join *j, uint64_t t
 	struct mr_event e = { 0 };
 	bool again;
 
-	if (!trim_password(&s) || !mr_find_last(s, "): ", &s, &verdict) || !is_verdict(verdict) ||
+	if (!trim_password(&s) || !mr_find_last(s, "): ", &s, &verdict) ||
 	    !mr_cut_class(&s, MR_CLASS_WORD, &driver) || !MR_CUT(&s, "(") || !read_client(s, &e))
 		return MR_PARSE_NOTHING;
+	if (!is_verdict(verdict))
+		return no_verdict(verdict);
 	again = same_attempt(j, &e, driver, time_us) ||
 		(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us)); /* libpam's own line */
 	return failure(&e, again, out);
@@ -222,8 +237,10 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 		rest = x;
 	else
 		driver.n = 0;
-	if (!is_verdict(rest) || !MR_TRIM(&s, ")") || !read_client(s, &e))
+	if (!MR_TRIM(&s, ")") || !read_client(s, &e))
 		return MR_PARSE_NOTHING;
+	if (!is_verdict(rest))
+		return no_verdict(rest);
 	e.session = session;
 	again = same_attempt(j, &e, driver, time_us) ||
 		(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us));

@@ -277,7 +277,7 @@ static void cut_own_stamp(struct mr_str *s)
 static enum mr_parse parse_rejected(const struct mr_line *l, struct mr_str s, struct mr_event *out)
 {
 	enum mr_parse result = MR_PARSE_NOTHING;
-	struct mr_str word;
+	struct mr_str word = { 0 };
 
 	if (MR_CUT(&s, "SMTP call from "))
 		result = parse_dropped(s, out);
@@ -285,6 +285,8 @@ static enum mr_parse parse_rejected(const struct mr_line *l, struct mr_str s, st
 		result = parse_pipelining(s, out);
 	else if (mr_cut_class(&s, MR_CLASS_WORD, &word) && MR_CUT(&s, " authenticator failed for "))
 		result = parse_failure(s, out);
+	else if (word.n && MR_CUT(&s, " authenti"))
+		return mr_find(s, "]: 535 ", &word, &word) ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 	if (result == MR_PARSE_EVENT)
 		out->twice = l->program.n ? MR_TWICE_HERE : MR_TWICE_ELSEWHERE;
 	return result;

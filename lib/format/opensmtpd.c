@@ -100,7 +100,7 @@ static enum mr_parse parse_auth(struct mr_str s, struct mr_str id, struct mr_joi
 		return verdict(j, id, user, said ? &a : NULL, true, out);
 	if (mr_str_is(s, "result=permfail"))
 		return verdict(j, id, user, said ? &a : NULL, false, out);
-	return MR_PARSE_NOTHING;
+	return mr_str_is(s, "result=tempfail") ? MR_PARSE_NOTHING : MR_PARSE_LOST;
 }
 
 /* behind "ID smtp ": what no mail client sends.  The command is the client's, the result is not. */

@@ -57,7 +57,7 @@ static enum mr_parse popa3d_parse(const struct mr_line *l, struct mr_join *j, st
 		return verdict(s, known, true, out);
 	if (MR_CUT(&s, "Authentication failed for "))
 		return verdict(s, known, false, out);
-	return MR_PARSE_NOTHING;
+	return MR_CUT(&s, "Authentication ") ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 }
 
 static const char *const programs[] = { "popa3d", NULL };

@@ -66,8 +66,9 @@ static enum mr_parse parse_client(struct mr_str s, struct mr_event *out)
 	if (!cut_client(&s, &a))
 		return MR_PARSE_NOTHING;
 	if (!MR_CUT(&s, ", sasl_method="))
-		return MR_CUT(&s, ", sasl") && !MR_CUT(&s, "_sender=") ? MR_PARSE_LOST
-								       : MR_PARSE_NOTHING;
+		return s.n == 0 || MR_CUT(&s, ", orig_") || MR_CUT(&s, ", sasl_sender=")
+			       ? MR_PARSE_NOTHING
+			       : MR_PARSE_LOST;
 	if (!mr_cut_class(&s, MR_CLASS_WORD, &method) || !MR_CUT(&s, ", sasl_username="))
 		return MR_PARSE_LOST;
 	if (mr_str_is(method, "XCLIENT") || mr_str_is(method, "ANONYMOUS"))
@@ -210,7 +211,8 @@ static enum mr_parse parse_smtpd(struct mr_str s, struct mr_event *out)
 	t = s;
 	if (mr_cut_class(&t, MR_CLASS_WORD, &qid) && MR_CUT(&t, ": client="))
 		return parse_client(t, out);
-	return MR_PARSE_NOTHING;
+	/* "N[A]: SASL …", should it ever come without "warning: " */
+	return cut_client(&s, &a) && MR_CUT(&s, ": SASL ") ? MR_PARSE_LOST : MR_PARSE_NOTHING;
 }
 
 /* "[A]:port" */

@@ -47,7 +47,8 @@ static enum mr_parse roundcube_parse(const struct mr_line *l, struct mr_join *j,
 	if (MR_CUT(&s, "FAILED login for ") || MR_CUT(&s, "Failed login for ") ||
 	    MR_CUT(&s, "IMAP Error: Login failed for "))
 		return failure(s, out);
-	return MR_PARSE_NOTHING;
+	return MR_CUT(&s, "Login fail") || MR_CUT(&s, "IMAP Error: Login") ? MR_PARSE_LOST
+									   : MR_PARSE_NOTHING;
 }
 
 static const char *const programs[] = { "roundcube", "", NULL };

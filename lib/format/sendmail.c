@@ -125,7 +125,7 @@ static enum mr_parse sendmail_parse(const struct mr_line *l, struct mr_join *j,
 		s = t;
 	if (MR_CUT(&s, "AUTH=server, relay="))
 		return parse_login(s, out);
-	if (MR_CUT(&s, "AUTH=server,"))
+	if (MR_CUT(&s, "AUTH=server,") || MR_CUT(&s, "AUTH failed"))
 		return MR_PARSE_LOST;
 	if (MR_CUT(&s, "AUTH failure ("))
 		return parse_failure(s, out);

@@ -23,7 +23,7 @@ static enum mr_parse sogo_parse(const struct mr_line *l, struct mr_join *j, stru
 		return MR_PARSE_NOTHING;
 	if (!mr_cut_to(&s, '\'', &addr) || !mr_str_addr(addr, &a) || !MR_CUT(&s, " for user '") ||
 	    !mr_find_last(s, "' might not have worked", &user, &rest))
-		return MR_PARSE_NOTHING;
+		return mr_find(s, "' might not", &user, &rest) ? MR_PARSE_NOTHING : MR_PARSE_LOST;
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_NONE, &a, user, "webmail login failed");
 }
 
