@@ -58,6 +58,22 @@ ok "daemon-reload and restart" inside sh -c 'systemctl daemon-reload && systemct
 ok "another process" test "$pid" != "$(prop MainPID)"
 is "the filter stands" timeout "$(tries $NET.10 587)"
 
+# --- a backup, and back again
+ok "a ban" inside mailreeve ban add $NET.11 --ttl 1h
+is "shuts out" timeout "$(tries $NET.11 25)"
+ok "stop" inside systemctl stop mailreeve
+ok "tar" inside tar -czf /root/mailreeve.tar.gz -C / etc/mailreeve var/lib/mailreeve
+ok "start" inside systemctl start mailreeve
+ok "the ban goes" inside mailreeve ban flush
+ok "stop again" inside systemctl stop mailreeve
+ok "umount" inside umount /run/mailreeve-bpf
+ok "unpack" inside tar -xzf /root/mailreeve.tar.gz -C /
+ok "start again" inside systemctl start mailreeve
+is "the ban is back" $NET.11 "$(inside mailreeve ban list --json | jq -r .address)"
+is "and shuts out" timeout "$(tries $NET.11 25)"
+is "the policy is, too" timeout "$(tries $NET.10 587)"
+is "nothing was put aside" "" "$(inside find /var/lib/mailreeve -name '*.damaged')"
+
 # --- out again
 ok "mailreeve detach" inside mailreeve detach
 is "status does not miss the default route" "" "$(inside mailreeve status | grep 'no default route')"
