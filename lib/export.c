@@ -82,6 +82,16 @@ static void take(struct mr_export *x, struct mr_str name, struct mr_str v)
 	}
 }
 
+/* What libpam says within Dovecot: the daemon leaves it aside (daemon/source/trust.c), and so does
+ * the dry run. */
+static bool by_libpam(const struct mr_export *x)
+{
+	struct mr_str comm = { x->comm_text, x->comm };
+
+	return (mr_str_is(comm, "auth") || mr_str_is(comm, "auth-worker")) && x->message > 4 &&
+	       memcmp(x->message_text, "pam_", 4) == 0;
+}
+
 /* The record at hand as a line; false if it makes none.  Begins the next. */
 static bool finish(struct mr_export *x, struct mr_line *out)
 {
@@ -96,6 +106,8 @@ static bool finish(struct mr_export *x, struct mr_line *out)
 		};
 		if (!x->identifier)
 			out->program = (struct mr_str){ x->comm_text, x->comm };
+		if (by_libpam(x))
+			out->program.n = 0;
 		out->body = out->text = out->message;
 	}
 	x->any = x->too_long = false;

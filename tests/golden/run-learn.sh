@@ -161,6 +161,17 @@ learn "Exim without syslog_duplication" 0 --dry-run --json c &&
 # --- explain
 learn "explain: taken" 0 --explain "$(cat a)" && says '^dovecot takes the line'
 says '^  address   198.51.100.1$'
+# libpam within Dovecot tells of one passdb; in a log of another source it is all there is
+record() { # COMM IDENTIFIER MESSAGE
+	printf '__REALTIME_TIMESTAMP=1767261600000000\n_COMM=%s\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n\n' "$@"
+}
+pam='pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=x rhost=198.51.100.9'
+{
+	record auth auth "$pam"
+	record log dovecot 'imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<x>, method=PLAIN, rip=198.51.100.9, lip=192.0.2.1'
+} >c
+learn "the journal: libpam within Dovecot is left aside" 0 --dry-run --json c && actions "198.51.100.9 count"
+says '"line": ?2,'
 learn "explain: an own format gives up" 1 --explain -c own.conf 'myd: in anna at home' &&
 	says 'gave up at column 14: expected an address, found "at"'
 learn "explain: nobody knows it" 1 --explain 'cron: x' && says 'no format knows this program'
