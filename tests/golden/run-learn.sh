@@ -163,7 +163,7 @@ learn "explain: taken" 0 --explain "$(cat a)" && says '^dovecot takes the line'
 says '^  address   198.51.100.1$'
 # libpam within Dovecot tells of one passdb; in a log of another source it is all there is
 record() { # COMM IDENTIFIER MESSAGE
-	printf '__REALTIME_TIMESTAMP=1767261600000000\n_COMM=%s\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n\n' "$@"
+	printf '__CURSOR=x\n__REALTIME_TIMESTAMP=1767261600000000\n_COMM=%s\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n\n' "$@"
 }
 pam='pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=x rhost=198.51.100.9'
 {
