@@ -25,7 +25,7 @@ struct word {
 	}
 static const struct word kinds[] = { WORD("login"), WORD("logout"), WORD("failure"),
 				     WORD("abuse") };
-static const struct word families[] = { WORD("-"), WORD("smtp"), WORD("pop3"), WORD("imap"),
+static const struct word families[] = { WORD(""), WORD("smtp"), WORD("pop3"), WORD("imap"),
 					WORD("sieve") };
 static const struct word actions[] = { WORD("none"), WORD("count"), WORD("permit"), WORD("ban") };
 
@@ -93,14 +93,11 @@ static void put_number(struct mr_learn_print *p, uint64_t v)
 	put(p, digits + i, sizeof(digits) - i);
 }
 
-/* Bytes that stand for themselves in a JSON string. */
-static const bool plain[256] = {
-	[0x20] = true, [0x21] = true, [0x23 ... 0x5b] = true, [0x5d ... 0x7e] = true
-};
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
 
-/* How many of the first n bytes are plain; where it ends at sixteen that are not it may be less. */
-static size_t plain_run(const char *s, size_t n)
+/* How many of the first n bytes are printable ASCII, neither of the two, and so stand for
+ * themselves. */
+static size_t plain_run(const char *s, size_t n, char not1, char not2)
 {
 	size_t i = 0;
 
@@ -109,12 +106,13 @@ static size_t plain_run(const char *s, size_t n)
 		bytes16 v;
 
 		memcpy(&v, s + i, sizeof(v));
-		v = (bytes16)((v < 0x20) | (v > 0x7e) | (v == '"') | (v == '\\'));
+		v = (bytes16)((v < 0x20) | (v > 0x7e) | (v == (uint8_t)not1) |
+			      (v == (uint8_t)not2));
 		memcpy(odd, &v, sizeof(odd));
 		if (odd[0] | odd[1])
 			break;
 	}
-	while (i < n && plain[(unsigned char)s[i]])
+	while (i < n && s[i] >= 0x20 && s[i] <= 0x7e && s[i] != not1 && s[i] != not2)
 		i++;
 	return i;
 }
@@ -145,7 +143,7 @@ static void put_string(struct mr_learn_print *p, struct mr_str s)
 
 	PUT(p, "\"");
 	for (;;) {
-		run = plain_run(s.p + i, s.n - i);
+		run = plain_run(s.p + i, s.n - i, '"', '\\');
 		put(p, s.p + i, run);
 		i += run;
 		if (i == s.n)
@@ -200,17 +198,22 @@ static void print_json(struct mr_learn_print *p, const char *file, uint64_t line
 	PUT(p, "}\n");
 }
 
-static void put_padded(struct mr_learn_print *p, struct mr_str s, size_t width)
+/* What is missing to a width of at most 15. */
+static void put_blanks(struct mr_learn_print *p, size_t written, size_t width)
 {
-	put(p, s.p, s.n);
-	for (size_t n = s.n; n < width; n++)
-		PUT(p, " ");
+	static const char blanks[] = "               ";
+
+	if (written < width)
+		put(p, blanks, width - written);
 }
 
 /* For people: what a user name holds must not steer the terminal. */
 static void put_safe(struct mr_learn_print *p, struct mr_str s)
 {
-	for (size_t i = 0; i < s.n;) {
+	size_t i = plain_run(s.p, s.n, 0, 0);
+
+	put(p, s.p, i);
+	while (i < s.n) {
 		unsigned char c = (unsigned char)s.p[i];
 		size_t len = c < 0x80 ? 1 : mr_report_utf8((const unsigned char *)s.p + i, s.n - i);
 		bool c1 = len == 2 && c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0;
@@ -226,15 +229,22 @@ static void put_safe(struct mr_learn_print *p, struct mr_str s)
 static void print_text(struct mr_learn_print *p, const char *file, uint64_t line,
 		       const struct mr_event *e, const struct mr_learn_result *r)
 {
+	static const struct word kind[] = { WORD("login   "), WORD("logout  "), WORD("failure "),
+					    WORD("abuse   ") };
+	static const struct word family[] = { WORD("-     "), WORD("smtp  "), WORD("pop3  "),
+					      WORD("imap  "), WORD("sieve ") };
 	char addr[MR_ADDR_TEXT];
+	size_t n;
 
 	put_safe(p, text(file));
 	PUT(p, ":");
 	put_number(p, line);
 	PUT(p, ": ");
-	put_padded(p, text(kinds[e->kind].text), 8);
-	put_padded(p, text(families[e->family].text), 6);
-	put_padded(p, text(mr_addr_text(&e->addr, addr)), 15);
+	put_word(p, &kind[e->kind]);
+	put_word(p, &family[e->family]);
+	n = strlen(mr_addr_text(&e->addr, addr));
+	put(p, addr, n);
+	put_blanks(p, n, 15);
 	PUT(p, " ");
 	put_safe(p, e->user.n ? e->user : text("-"));
 	PUT(p, " ");

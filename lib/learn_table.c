@@ -27,7 +27,7 @@
 #define TICK_SHIFT 30 /* nanoseconds to ticks of 1.07 s: 32 bits of them are 146 years */
 #define FRESH	   2 /* ticks that a record is kept in which nobody says how long */
 #define BUCKETS	   64 /* of an empty table */
-#define LOAD	   2 /* buckets for each record: who is not there mostly has an empty one */
+#define LOAD	   4 /* buckets for each record: who is not there mostly has an empty one */
 #define HAND_STEPS 1024 /* records the hand passes before it takes a touched one: about 20 us */
 #define RECENT	   8 /* a power of two; records that one event may hold on to at the same time */
 
@@ -41,7 +41,7 @@ struct mr_learn_table {
 	size_t buckets, mask; /* mask: the least 2^n - 1 that reaches the last bucket */
 	uint32_t free; /* index + 1 of the first free record below `high`; 0: none */
 	struct mr_learn_item *item;
-	void *items; /* the block that `item` is the aligned part of */
+	void *items; /* the block that `item` is the aligned part of; the last SOON stay free */
 	uint32_t *bucket; /* index + 1; 0: empty */
 	uint32_t recent[RECENT], turn; /* index + 1 of what was asked for last */
 };
@@ -52,7 +52,7 @@ int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 	const size_t line = _Alignof(struct mr_learn_item);
 
 	if (t) {
-		t->items = calloc(max + 1, sizeof(*t->item));
+		t->items = calloc(max + 1 + SOON, sizeof(*t->item));
 		t->bucket = calloc(max * LOAD + BUCKETS, sizeof(*t->bucket));
 	}
 	if (!t || !t->items || !t->bucket) {
@@ -96,7 +96,8 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 /* Multiply and fold, eight bytes a step, keyed; the constants are odd and have no structure (the
  * first digits of pi and of e as 64-bit fractions). */
-static uint64_t hash_with(uint64_t k0, uint64_t k1, const void *p, size_t n)
+static inline __attribute__((always_inline)) uint64_t hash_with(uint64_t k0, uint64_t k1,
+								const void *p, size_t n)
 {
 	const uint8_t *s = p;
 	uint64_t h = k0 ^ n, v;
@@ -120,9 +121,16 @@ uint64_t mr_learn_table_hash(const struct mr_learn_table *t, const void *p, size
 void mr_learn_table_key(const struct mr_learn_table *t, uint32_t kind, const void *p, size_t n,
 			uint64_t key[2])
 {
-	key[0] = hash_with(t->secret[0] ^ kind, t->secret[1], p, n);
+	uint64_t k0 = t->secret[0] ^ kind, k1 = t->secret[1];
+
 	/* a second hash of the whole string, keyed otherwise: 128 bits that do not collide */
-	key[1] = hash_with(t->secret[1], t->secret[0] ^ kind, p, n);
+	if (n == 16) { /* an address: without loops */
+		key[0] = hash_with(k0, k1, p, 16);
+		key[1] = hash_with(k1, k0, p, 16);
+	} else {
+		key[0] = hash_with(k0, k1, p, n);
+		key[1] = hash_with(k1, k0, p, n);
+	}
 }
 
 static uint32_t *bucket_of(const struct mr_learn_table *t, const uint64_t key[2])
@@ -130,6 +138,19 @@ static uint32_t *bucket_of(const struct mr_learn_table *t, const uint64_t key[2]
 	size_t i = key[0] & t->mask;
 
 	return &t->bucket[i < t->buckets ? i : i & t->mask >> 1];
+}
+
+void mr_learn_table_expect(const struct mr_learn_table *t, const uint64_t key[2])
+{
+	__builtin_prefetch(bucket_of(t, key));
+}
+
+void mr_learn_table_fetch(const struct mr_learn_table *t, const uint64_t key[2])
+{
+	uint32_t i = *bucket_of(t, key);
+
+	if (i)
+		__builtin_prefetch(&t->item[i - 1]);
 }
 
 /* One bucket more: takes its records out of the one that had them. */
@@ -192,19 +213,29 @@ static bool in_use(const struct mr_learn_table *t, const struct mr_learn_item *r
 	return false;
 }
 
+/* Soon it is the turn of the records behind r, and of the buckets of those which go. */
+static void sweep_soon(const struct mr_learn_table *t, const struct mr_learn_item *r, uint32_t now)
+{
+	__builtin_prefetch(r + 2 * SOON);
+	if (r[SOON].keep < now)
+		mr_learn_table_expect(t, r[SOON].key);
+	if (r[SWEEP].keep < now)
+		mr_learn_table_fetch(t, r[SWEEP].key);
+}
+
 static void sweep(struct mr_learn_table *t, uint32_t now)
 {
-	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
-		struct mr_learn_item *r = &t->item[t->broom];
+	size_t at = t->broom;
 
-		/* soon it is these records' turn, and that of the buckets of those which go */
-		__builtin_prefetch(r + 2 * SOON);
-		if (t->broom + SOON < t->high && r[SOON].keep < now)
-			__builtin_prefetch(bucket_of(t, r[SOON].key));
-		if (r->used && r->keep < now && !in_use(t, r))
+	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
+		struct mr_learn_item *r = &t->item[at];
+
+		sweep_soon(t, r, now);
+		if (r->keep < now && r->used && !in_use(t, r))
 			mr_learn_table_drop(t, r);
-		t->broom = t->broom + 1 >= t->high ? 0 : t->broom + 1;
+		at = at + 1 >= t->high ? 0 : at + 1;
 	}
+	t->broom = at;
 }
 
 /* A storm of strangers leaves every record touched: the hand does not walk them all for one. */
@@ -272,19 +303,6 @@ struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_
 		}
 	}
 	return make ? make_one(t, key, ticks(now)) : NULL;
-}
-
-void mr_learn_table_expect(const struct mr_learn_table *t, const uint64_t key[2])
-{
-	__builtin_prefetch(bucket_of(t, key));
-}
-
-void mr_learn_table_fetch(const struct mr_learn_table *t, const uint64_t key[2])
-{
-	uint32_t i = *bucket_of(t, key);
-
-	if (i)
-		__builtin_prefetch(&t->item[i - 1]);
 }
 
 void mr_learn_table_secret(const struct mr_learn_table *t, uint64_t out[2])

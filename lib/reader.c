@@ -8,6 +8,8 @@
  * Never reads a file or a clock, never logs; allocates only when it is made.  Called by the
  * daemon's sources, the dry run and the fuzz harness.
  */
+#include "format/line.h"
+
 #include <mailreeve/reader.h>
 
 #include <ctype.h>
@@ -224,14 +226,26 @@ static uint64_t eight_bytes(const char *p, size_t n)
 	return v;
 }
 
-static bool is_memo_of(const struct memo *m, struct mr_str p, uint64_t first, uint64_t last)
+static inline bool is_memo_of(const struct memo *m, struct mr_str p, uint64_t first, uint64_t last)
 {
 	return m->n == p.n && m->first == first && m->last == last &&
 	       (p.n <= 16 || memcmp(m->name, p.p, p.n) == 0);
 }
 
+static const struct memo *make_memo(struct mr_reader *r, struct mr_str p, uint64_t first,
+				    uint64_t last, struct memo *m)
+{
+	m[1] = *m;
+	fill_memo(r, p, m);
+	m->first = first;
+	m->last = last;
+	m->n = (uint8_t)p.n;
+	memcpy(m->name, p.p, p.n);
+	return m;
+}
+
 /* The first and the last eight bytes tell "postfix/smtpd" from "postfix/qmgr". */
-static const struct memo *memo_of(struct mr_reader *r, struct mr_str p)
+static inline const struct memo *memo_of(struct mr_reader *r, struct mr_str p)
 {
 	uint64_t first, last, hash;
 	struct memo *m;
@@ -250,13 +264,7 @@ static const struct memo *memo_of(struct mr_reader *r, struct mr_str p)
 		return m;
 	if (is_memo_of(m + 1, p, first, last))
 		return m + 1;
-	m[1] = *m;
-	fill_memo(r, p, m);
-	m->first = first;
-	m->last = last;
-	m->n = (uint8_t)p.n;
-	memcpy(m->name, p.p, p.n);
-	return m;
+	return make_memo(r, p, first, last, m);
 }
 
 static bool match_own(const struct own *o, const struct mr_line *l, struct mr_event *out)
@@ -335,9 +343,9 @@ static enum mr_parse settle(const struct mr_line *l, enum mr_parse result, struc
 	return result;
 }
 
-enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+static enum mr_parse read_line(struct mr_reader *r, const struct memo *m, const struct mr_line *l,
+			       struct mr_event *out)
 {
-	const struct memo *m = memo_of(r, l->program);
 	enum mr_parse result = settle(l, ask_all(r, m, l, out), out);
 	struct mr_reader_lost *lost;
 
@@ -358,10 +366,36 @@ enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, str
 	return result;
 }
 
+enum mr_parse mr_reader_record(struct mr_reader *r, const struct mr_line *l, struct mr_event *out)
+{
+	return read_line(r, memo_of(r, l->program), l, out);
+}
+
+/* Nothing that such a program writes is looked at. */
+static bool is_mute(const struct mr_reader *r, const struct memo *m)
+{
+	return !m->of_syslog && !m->mail && !r->owns;
+}
+
 enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struct mr_event *out)
 {
+	const char *message = NULL;
+	const struct memo *m;
 	struct mr_line l;
 
+	while (n && p[n - 1] == '\r')
+		n--;
+	if (n <= MR_LINE_MAX)
+		message = mr_line_head(p, n, &r->clock, &l);
+	if (message) {
+		m = memo_of(r, l.program);
+		if (is_mute(r, m)) {
+			r->stats.lines++;
+			return MR_PARSE_NOT_MINE;
+		}
+		mr_line_complete(p, n, &r->clock, message, &l);
+		return read_line(r, m, &l, out);
+	}
 	if (mr_line_parse(p, n, &r->clock, &l) < 0) {
 		r->stats.lines++;
 		r->stats.skipped++;

@@ -193,7 +193,7 @@ enum mr_parse mr_take(struct mr_event *out, const char *format, enum mr_event_ki
 		      const char *what);
 static inline bool mr_str_is(struct mr_str s, const char *lit)
 {
-	return strlen(lit) == s.n && (s.n == 0 || memcmp(s.p, lit, s.n) == 0);
+	return strlen(lit) == s.n && (s.n == 0 || memcmp(s.p, lit, strlen(lit)) == 0);
 }
 
 #endif

@@ -65,15 +65,14 @@ static const uint8_t classes[256] = {
 
 bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run)
 {
-	size_t i = 0;
+	const char *start = s->p, *end = start + s->n, *p = start;
 
-	while (i < s->n && classes[(unsigned char)s->p[i]] & class)
-		i++;
-	if (i == 0)
+	while (p < end && classes[(unsigned char)*p] & class)
+		p++;
+	if (p == start)
 		return false;
-	*run = (struct mr_str){ s->p, i };
-	s->p += i;
-	s->n -= i;
+	*run = (struct mr_str){ start, (size_t)(p - start) };
+	*s = (struct mr_str){ p, (size_t)(end - p) };
 	return true;
 }
 

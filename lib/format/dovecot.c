@@ -457,7 +457,7 @@ static enum mr_parse dovecot_parse(const struct mr_line *l, struct mr_join *j, s
 		program = (struct mr_str){ s.p, (size_t)(q - s.p) };
 		s = (struct mr_str){ q + 2, s.n - program.n - 2 };
 	}
-	kind = program;
+	kind = (struct mr_str){ program.p, program.n ? 1 : 0 };
 	if (!mr_cut_class(&kind, MR_CLASS_WORD, &kind))
 		return MR_PARSE_NOT_MINE;
 	kind = program;

@@ -22,14 +22,14 @@ struct slot {
 	uint8_t key_len;
 	uint16_t user_len;
 	char scope[SCOPE_BYTES];
-	char key[MR_JOIN_KEY];
-	char user[MR_JOIN_USER];
+	char text[MR_JOIN_KEY + MR_JOIN_USER]; /* the key and, directly behind it, the user */
 };
 /* Most keys are asked for once and not found: the tags say so without a look at the slots, which
- * stand apart so that all tags fit into a cache. */
+ * stand apart so that all tags fit into a cache.  A slot that is given up is chosen here, too. */
 struct set {
 	uint64_t age[MR_JOIN_WAYS]; /* 0: free */
 	uint32_t tag[MR_JOIN_WAYS]; /* of the key's hash */
+	bool note[MR_JOIN_WAYS];
 };
 struct mr_join {
 	uint64_t clock;
@@ -105,7 +105,7 @@ static struct place find(struct mr_join *j, const char *scope, struct mr_str key
 	p.tag = (uint32_t)(h >> 32);
 	for (size_t i = 0; i < MR_JOIN_WAYS && p.n == MR_JOIN_WAYS; i++)
 		if (p.set->age[i] && p.set->tag[i] == p.tag && p.slots[i].key_len == key.n &&
-		    memcmp(p.slots[i].key, key.p, key.n) == 0 &&
+		    memcmp(p.slots[i].text, key.p, key.n) == 0 &&
 		    strcmp(p.slots[i].scope, scope) == 0)
 			p.n = i;
 	return p;
@@ -113,24 +113,21 @@ static struct place find(struct mr_join *j, const char *scope, struct mr_str key
 
 /* What is remembered of a session has an address or a service; the rest are notes for minutes,
  * which everybody who tries passwords causes. */
-static bool is_note(const struct slot *s)
+static bool is_note(const struct mr_joined *v)
 {
 	static const struct mr_addr none;
 
-	return s->family == MR_FAMILY_NONE && memcmp(&s->addr, &none, sizeof(none)) == 0;
+	return v->family == MR_FAMILY_NONE && memcmp(&v->addr, &none, sizeof(none)) == 0;
 }
 
 /* The slot of a full set that is given up: a note before a session, then the oldest */
-static size_t victim(const struct place *p)
+static size_t victim(const struct set *set)
 {
 	size_t n = 0;
 
-	for (size_t i = 1; i < MR_JOIN_WAYS; i++) {
-		bool note = is_note(&p->slots[i]);
-
-		if (note != is_note(&p->slots[n]) ? note : p->set->age[i] < p->set->age[n])
+	for (size_t i = 1; i < MR_JOIN_WAYS; i++)
+		if (set->note[i] != set->note[n] ? set->note[i] : set->age[i] < set->age[n])
 			n = i;
-	}
 	return n;
 }
 
@@ -154,9 +151,10 @@ int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const s
 	if (p.n == MR_JOIN_WAYS)
 		p.n = vacancy(p.set);
 	if (p.n == MR_JOIN_WAYS)
-		p.n = victim(&p);
+		p.n = victim(p.set);
 	p.set->age[p.n] = ++j->clock;
 	p.set->tag[p.n] = p.tag;
+	p.set->note[p.n] = is_note(v);
 	s = &p.slots[p.n];
 	s->addr = v->addr;
 	s->family = (uint8_t)v->family;
@@ -164,9 +162,9 @@ int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const s
 	s->key_len = (uint8_t)key.n;
 	s->user_len = (uint16_t)(v->user.n < MR_JOIN_USER ? v->user.n : MR_JOIN_USER);
 	strcpy(s->scope, scope);
-	memcpy(s->key, key.p, key.n);
-	if (s->user_len)
-		memmove(s->user, v->user.p, s->user_len);
+	if (s->user_len) /* before the key: the name may have come from here */
+		memmove(s->text + key.n, v->user.p, s->user_len);
+	memcpy(s->text, key.p, key.n);
 	return 0;
 }
 
@@ -180,7 +178,7 @@ bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct
 	s = &p.slots[p.n];
 	*out = (struct mr_joined){ .addr = s->addr,
 				   .family = s->family,
-				   .user = { s->user, s->user_len },
+				   .user = { s->text + s->key_len, s->user_len },
 				   .time_us = s->time_us };
 	return true;
 }
@@ -212,8 +210,7 @@ static void save_slot(const struct slot *s, FILE *f)
 
 	fwrite(&v, sizeof(v), 1, f);
 	fwrite(s->scope, 1, v.scope_len, f);
-	fwrite(s->key, 1, v.key_len, f);
-	fwrite(s->user, 1, v.user_len, f);
+	fwrite(s->text, 1, (size_t)v.key_len + v.user_len, f);
 }
 
 /* Those of a set in the order in which they came: so the oldest goes first again. */

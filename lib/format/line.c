@@ -10,9 +10,7 @@
  * Nothing here is proof of anything: the frame is what the file says.  Which program may be
  * believed is decided by where the line came from (source rules), not by its text.
  */
-#include "stamp.h"
-
-#include <endian.h>
+#include "line.h"
 
 #define REPEATED_MAX 1000000 /* times: no daemon waits longer before it says so */
 
@@ -29,8 +27,7 @@ static bool cut_token(struct mr_str *s, struct mr_str *token)
 	return true;
 }
 
-/* "[155]" at *p, which moves behind it; false: something else stands there. */
-static bool cut_long_pid(const char **p, const char *end, uint32_t *pid)
+bool mr_line_long_pid(const char **p, const char *end, uint32_t *pid)
 {
 	const char *q = *p + 1;
 	uint64_t v = 0;
@@ -47,63 +44,6 @@ static bool cut_long_pid(const char **p, const char *end, uint32_t *pid)
 	return true;
 }
 
-static size_t first_byte(uint64_t hit)
-{
-	return (size_t)__builtin_ctzll(hit) / 8;
-}
-
-/*
- * The same, eight bytes at once: numbers have three to seven digits, and a loop that ends now here,
- * now there is guessed wrong for every line.  The digits go to the end of eight, behind zeroes;
- * pairs of them are added up, then fours, then all.
- */
-static bool cut_pid(const char **p, const char *end, uint32_t *pid)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-	uint64_t v, others;
-	size_t n;
-
-	if (end - *p < 10)
-		return cut_long_pid(p, end, pid);
-	memcpy(&v, *p + 1, sizeof(v));
-	v = le64toh(v) ^ ones * '0';
-	others = ((v + ones * (0x80 - 10)) | v) & tops;
-	if (!others)
-		return cut_long_pid(p, end, pid);
-	n = first_byte(others);
-	if (n == 0 || (*p)[1 + n] != ']')
-		return false;
-	v <<= 64 - 8 * n;
-	v = v * 10 + (v >> 8);
-	v = (v & 0x00ff00ff00ff00ffu) * 100 + (v >> 16 & 0x00ff00ff00ff00ffu);
-	v = (v & 0x0000ffff0000ffffu) * 10000 + (v >> 32 & 0x0000ffffu);
-	*pid = (uint32_t)v;
-	*p += 2 + n;
-	return true;
-}
-
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-
-/* Where a word ends: the first blank, '[' or ':' from p on; `end` if there is none. */
-static const char *word_end(const char *p, const char *end)
-{
-	for (; end - p >= 16; p += 16) {
-		uint64_t hit[2];
-		bytes16 v;
-
-		memcpy(&v, p, sizeof(v));
-		v = (bytes16)((v == ' ') | (v == '[') | (v == ':'));
-		memcpy(hit, &v, sizeof(hit));
-		if (hit[0])
-			return p + first_byte(le64toh(hit[0]));
-		if (hit[1])
-			return p + 8 + first_byte(le64toh(hit[1]));
-	}
-	while (p < end && *p != ' ' && *p != '[' && *p != ':')
-		p++;
-	return p;
-}
-
 /*
  * "program[pid]:", "program:" or "program [pid]:" at the left, with the blank behind it.  Returns
  * where the message begins; NULL if something else stands there.
@@ -113,14 +53,14 @@ static const char *word_end(const char *p, const char *end)
  */
 static const char *find_message(const char *start, const char *end, struct mr_line *l)
 {
-	const char *p = word_end(start, end), *name_end = p;
+	const char *p = mr_line_word_end(start, end), *name_end = p;
 	uint32_t pid = 0;
 
 	if (p == start || p == end)
 		return NULL;
 	if (*p == ' ' && end - p > 1 && p[1] == '[')
 		p++;
-	if (*p == '[' && !cut_pid(&p, end, &pid))
+	if (*p == '[' && !mr_line_pid(&p, end, &pid))
 		return NULL;
 	if (p == end || *p != ':')
 		return NULL;
@@ -195,23 +135,6 @@ static void cut_syslog_head(struct mr_str *s, struct mr_line *l)
 	*s = t;
 }
 
-/* Both are n bytes long: eight at a time, and the last eight in any case. */
-static bool same_bytes(const char *a, const char *b, size_t n)
-{
-	uint64_t v, w, differ = 0;
-
-	if (n < 8)
-		return memcmp(a, b, n) == 0;
-	for (size_t i = 0; i < n; i += 8) {
-		size_t at = i + 8 < n ? i : n - 8;
-
-		memcpy(&v, a + at, 8);
-		memcpy(&w, b + at, 8);
-		differ |= v ^ w;
-	}
-	return !differ;
-}
-
 static void remember_host(struct mr_clock *c, const char *p, size_t n)
 {
 	if (n > MR_HOST_MAX)
@@ -224,22 +147,7 @@ static void remember_host(struct mr_clock *c, const char *p, size_t n)
 static bool host_repeats(const struct mr_clock *c, const char *p, const char *end)
 {
 	return c->host_n && (size_t)(end - p) >= c->host_n &&
-	       same_bytes(p, c->last + MR_STAMP_BSD + 1, c->host_n);
-}
-
-/* Stamp and host are those of the line before. */
-static bool head_repeats(const struct mr_clock *c, const char *p, size_t n)
-{
-	size_t head = MR_STAMP_BSD + 1 + c->host_n;
-
-	return c->host_n && n >= head && p[3] == ' ' && same_bytes(p, c->last, head);
-}
-
-/* "program[pid]: " or "program: ": not "program [pid]: ", nor without the last blank. */
-static inline const char *common_message(const char *p, const char *end, struct mr_line *l)
-{
-	p = find_message(p, end, l);
-	return p && p[-1] == ' ' && l->program.p[l->program.n] != ' ' ? p : NULL;
+	       mr_line_same(p, c->last + MR_STAMP_BSD + 1, c->host_n);
 }
 
 /*
@@ -255,13 +163,13 @@ static const char *common_head(const char *p, const char *end, struct mr_clock *
 	if (host_repeats(c, p, end)) {
 		q = p + c->host_n;
 	} else {
-		q = word_end(p, end);
+		q = mr_line_word_end(p, end);
 		if (q == p || q == end || *q != ' ')
 			return NULL; /* "program:", or no host */
 		q++;
 		remember_host(c, p, (size_t)(q - p));
 	}
-	return common_message(q, end, l);
+	return mr_line_message(q, end, l);
 }
 
 /* RFC 5424 behind "<PRI>1 ": TIMESTAMP HOST APP PROCID MSGID SD MSG.  SD-PARAM values escape ] as
@@ -384,18 +292,16 @@ static const char *parse_common(const char *p, const char *end, struct mr_clock 
 	const char *body, *message;
 	size_t n = (size_t)(end - p);
 
-	if (head_repeats(clock, p, n)) {
-		body = p + MR_STAMP_BSD + 1;
-		message = common_message(body + clock->host_n, end, out);
-		out->time_us = clock->last_us;
-		out->syslog = true;
-	} else {
-		body = behind_stamp(p, n, clock, &out->time_us);
-		message = body ? common_head(body, end, clock, out) : NULL;
-		out->syslog = mr_stamp_repeats(p, n, clock);
+	message = mr_line_head(p, n, clock, out);
+	if (message) {
+		mr_line_fill(p, n, clock, message, out);
+		return message;
 	}
+	body = behind_stamp(p, n, clock, &out->time_us);
+	message = body ? common_head(body, end, clock, out) : NULL;
 	if (!message)
 		return NULL;
+	out->syslog = mr_stamp_repeats(p, n, clock);
 	out->repeated = 0;
 	out->text = (struct mr_str){ p, n };
 	out->body = (struct mr_str){ body, (size_t)(end - body) };
@@ -403,21 +309,33 @@ static const char *parse_common(const char *p, const char *end, struct mr_clock 
 	return message;
 }
 
+/* What may stand before the message. */
+static void cut_marks(struct mr_line *out)
+{
+	if (out->message.n && *out->message.p == '[')
+		cut_id(&out->message);
+	if (out->message.n && *out->message.p == 'm')
+		cut_repeated(&out->message, out);
+}
+
+void mr_line_complete(const char *p, size_t n, const struct mr_clock *clock, const char *message,
+		      struct mr_line *out)
+{
+	mr_line_fill(p, n, clock, message, out);
+	cut_marks(out);
+}
+
 int mr_line_parse(const char *p, size_t n, struct mr_clock *clock, struct mr_line *out)
 {
-	const char *message;
-
 	while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
 		n--;
 	if (n == 0 || n > MR_LINE_MAX)
 		return -EINVAL;
-	message = parse_common(p, p + n, clock, out);
-	if (message) {
-		if (message < p + n && *message == '[')
-			cut_id(&out->message);
-	} else {
-		parse_any((struct mr_str){ p, n }, clock, out);
+	if (parse_common(p, p + n, clock, out)) {
+		cut_marks(out);
+		return 0;
 	}
+	parse_any((struct mr_str){ p, n }, clock, out);
 	if (out->message.n && *out->message.p == 'm')
 		cut_repeated(&out->message, out);
 	return 0;

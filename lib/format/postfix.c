@@ -18,11 +18,6 @@
 
 static const char NAME[] = "postfix";
 
-static bool ends_with(struct mr_str s, const char *lit)
-{
-	return mr_trim(&s, lit, strlen(lit)) && s.n > 0;
-}
-
 /* "name[address]" or "name[address]:port" */
 static bool cut_client(struct mr_str *s, struct mr_addr *a)
 {
@@ -254,15 +249,15 @@ static enum mr_parse parse_postscreen(struct mr_str s, struct mr_event *out)
 
 static enum mr_parse postfix_parse(const struct mr_line *l, struct mr_join *j, struct mr_event *out)
 {
-	struct mr_str s = l->message;
+	struct mr_str s = l->message, program = l->program;
 
 	(void)j;
 	/* "info: ", "warning: " come from the message itself; smtpd of another brand has no slash
 	 */
-	if (ends_with(l->program, "/smtpd"))
-		return parse_smtpd(s, out);
-	if (ends_with(l->program, "/postscreen"))
-		return parse_postscreen(s, out);
+	if (MR_TRIM(&program, "/smtpd"))
+		return program.n ? parse_smtpd(s, out) : MR_PARSE_NOT_MINE;
+	if (MR_TRIM(&program, "/postscreen"))
+		return program.n ? parse_postscreen(s, out) : MR_PARSE_NOT_MINE;
 	return MR_PARSE_NOT_MINE;
 }
 
