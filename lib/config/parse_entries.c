@@ -173,7 +173,7 @@ static int ban_on(struct mr_parser *p, const struct mr_token *keyword, void *con
 	if (mr_word_is(&p->token, "never"))
 		mr_lexer_next(p);
 	else
-		r = mr_parse_number(p, "a number of events, or \"never\"", 0, EVENTS_MAX, &n);
+		r = mr_parse_number(p, "a threshold (or \"never\")", 0, EVENTS_MAX, &n);
 	if (r < 0)
 		return r;
 	x.count = (uint32_t)n;

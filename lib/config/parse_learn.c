@@ -12,6 +12,8 @@
 #include <mailreeve/template.h>
 #include <string.h>
 
+#define POSTFIX_INSTANCE "@-" /* what Debian calls the only one */
+
 #define SINCE_MAX (30ull * 86400 * 1000000) /* microseconds read back at most */
 
 struct source {
@@ -119,12 +121,16 @@ static int source_since(struct mr_parser *p, const struct mr_token *keyword, voi
 static int source_unit(struct mr_parser *p, const struct mr_token *t, void *context)
 {
 	struct source *c = context;
+	bool path = memchr(t->text, '/', t->len);
 	int r;
 
-	if (!memchr(t->text, '.', t->len) || memchr(t->text, '/', t->len)) {
+	if (path || !memchr(t->text, '.', t->len)) {
 		mr_parse_fail(
 			p, t,
-			mr_parse_hint(p, "did you mean %.*s.service?", (int)(t->len % 64), t->text),
+			path ? "the name alone, as systemctl shows it"
+			     : mr_parse_hint(p, "did you mean %.*s%s.service?", (int)(t->len % 64),
+					     t->text,
+					     mr_word_is(t, "postfix") ? POSTFIX_INSTANCE : ""),
 			"%s is no systemd unit", mr_parse_quote(p, t));
 		mr_lexer_next(p);
 		return 0;
@@ -432,6 +438,30 @@ static void check_twice(struct mr_parser *p, const struct mr_learn_source *a,
 			      mr_parse_where(p, a->place));
 }
 
+static bool names_unit(const struct mr_policy *y, const char *head)
+{
+	for (size_t i = 0; i < y->n_learn; i++)
+		for (size_t k = 0; k < y->learn[i].n_units; k++)
+			if (strncmp(y->learn[i].units[k], head, strlen(head)) == 0)
+				return true;
+	return false;
+}
+
+/* Debian's postfix.service starts the instances and says nothing itself. */
+static void check_instances(struct mr_parser *p, const struct mr_learn_source *s)
+{
+	static const char whole[] = "postfix.service", instance[] = "postfix" POSTFIX_INSTANCE;
+
+	for (size_t k = 0; k < s->n_units; k++)
+		if (strcmp(s->units[k], whole) == 0 && !names_unit(p->policy, "postfix@"))
+			mr_parse_find(
+				p, MR_NOTE, s->place,
+				mr_parse_hint(p, "name %s.service, beside it or instead", instance),
+				"%s logs nothing where Postfix runs in instances, as on "
+				"Debian 12",
+				whole);
+}
+
 int mr_parse_learn_check(struct mr_parser *p)
 {
 	struct mr_policy *y = p->policy;
@@ -445,6 +475,7 @@ int mr_parse_learn_check(struct mr_parser *p)
 		}
 		for (size_t j = 0; j < i; j++)
 			check_twice(p, &y->learn[j], s);
+		check_instances(p, s);
 		if (s->kind != MR_LEARN_FILE)
 			continue;
 		for (size_t j = 0; j < y->n_learn; j++) {
