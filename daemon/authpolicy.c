@@ -12,6 +12,7 @@
 #include "accounts.h"
 #include "authpolicy_ask.h"
 #include "authpolicy_room.h"
+#include "rest.h"
 
 #include <inttypes.h>
 #include <mailreeve/secret.h>
@@ -30,6 +31,7 @@ struct http_listener {
 	struct mr_dovecot_listen at;
 	struct MHD_Daemon *http; /* NULL: could not be had */
 	sd_event_source *io, *timer;
+	struct mr_rest rest;
 	struct mr_authpolicy_room room;
 	char *error;
 };
@@ -209,6 +211,16 @@ static void on_completed(void *userdata _unused_, struct MHD_Connection *c _unus
 	*state = NULL;
 }
 
+static const char *name_of(const struct mr_dovecot_listen *at, char text[static MR_ADDR_TEXT + 16])
+{
+	char address[MR_ADDR_TEXT];
+	bool v4 = mr_addr_is4(&at->address);
+
+	snprintf(text, MR_ADDR_TEXT + 16, "%s%s%s:%u", v4 ? "" : "[",
+		 mr_addr_text(&at->address, address), v4 ? "" : "]", at->port);
+	return text;
+}
+
 /* --- the loop --------------------------------------------------------------------------------- */
 
 static void arm(struct http_listener *l)
@@ -226,9 +238,14 @@ static void arm(struct http_listener *l)
 static void run(struct http_listener *l)
 {
 	uint64_t before = l->room.let_go;
+	char name[MR_ADDR_TEXT + 16];
 
 	MHD_run(l->http);
 	arm(l);
+	/* libmicrohttpd stops accepting by itself, but not while nobody is there whose end it could
+	 * wait for */
+	if (l->room.n == 0 && mr_rest_short())
+		mr_rest_begin(&l->rest, l->server->m, l->io, name_of(&l->at, name));
 	if (before == 0 && l->room.let_go)
 		mr_log(&l->server->m->log, LOG_WARNING,
 		       "dovecot: of %u connections hardly one is free: the oldest are closed, to "
@@ -317,6 +334,7 @@ static void let_go(struct http_listener *l)
 
 static void close_listener(struct http_listener *l)
 {
+	mr_rest_end(&l->rest);
 	l->io = sd_event_source_disable_unref(l->io);
 	l->timer = sd_event_source_disable_unref(l->timer);
 	if (l->http) {
@@ -325,16 +343,6 @@ static void close_listener(struct http_listener *l)
 	}
 	l->http = NULL;
 	free(MR_TAKE_PTR(l->error));
-}
-
-static const char *name_of(const struct mr_dovecot_listen *at, char text[static MR_ADDR_TEXT + 16])
-{
-	char address[MR_ADDR_TEXT];
-	bool v4 = mr_addr_is4(&at->address);
-
-	snprintf(text, MR_ADDR_TEXT + 16, "%s%s%s:%u", v4 ? "" : "[",
-		 mr_addr_text(&at->address, address), v4 ? "" : "]", at->port);
-	return text;
 }
 
 static void open_listener(struct http_listener *l)

@@ -8,6 +8,7 @@
  * the log says why.  Never blocks.  Called by the manager and by methods.c.
  */
 #include "control.h"
+#include "rest.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -34,6 +35,7 @@ struct mr_control {
 	int fd;
 	char *path;
 	sd_event_source *listen, *reap, *post;
+	struct mr_rest rest;
 	struct mr_client *client;
 	size_t clients;
 	sd_id128_t id;
@@ -310,8 +312,10 @@ static int on_connect(sd_event_source *s _unused_, int listening, uint32_t reven
 	int fd, r;
 
 	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0 && mr_rest_due(errno))
+		mr_rest_begin(&control->rest, control->m, control->listen, control->path);
 	if (fd < 0)
-		return 0; /* gone again, or out of descriptors: the next time */
+		return 0; /* gone again, or the next time */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || !may_connect(fd, &who)) {
 		close(fd);
 		return 0;
@@ -440,6 +444,7 @@ void mr_control_stop(struct mr_manager *m)
 		control->client = c->next;
 		client_free(c);
 	}
+	mr_rest_end(&control->rest);
 	sd_event_source_disable_unref(control->listen);
 	sd_event_source_disable_unref(control->reap);
 	sd_event_source_disable_unref(control->post);

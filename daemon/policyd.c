@@ -50,6 +50,7 @@ static void listener_close(struct mr_listener *l)
 	_free_ char *dir = l->path && l->made ? directory(l->path) : NULL;
 	struct stat st;
 
+	mr_rest_end(&l->rest);
 	l->io = sd_event_source_disable_unref(l->io);
 	if (l->fd < 0)
 		return;
@@ -74,13 +75,17 @@ static int on_connection(sd_event_source *s _unused_, int fd, uint32_t events _u
 			 void *userdata)
 {
 	struct mr_listener *l = userdata;
+	char name[AT_TEXT];
 
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		/* a connection that cannot be had would wake us again and again */
-		if (c < 0 && (errno == EMFILE || errno == ENFILE) && mr_askers_let_go(l->d))
+		if (c < 0 && mr_rest_due(errno) && mr_askers_let_go(l->d))
 			continue;
+		if (c < 0 && mr_rest_due(errno)) {
+			listener_name(l, name, sizeof(name));
+			mr_rest_begin(&l->rest, l->d->m, l->io, name);
+		}
 		if (c < 0)
 			break;
 		mr_asker_new(l->d, l, c);

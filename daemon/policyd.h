@@ -9,6 +9,7 @@
 #define MAILREEVE_DAEMON_POLICYD_H
 
 #include "accounts.h"
+#include "rest.h"
 
 #include <mailreeve/policy_protocol.h>
 #include <mailreeve/relay.h>
@@ -30,6 +31,7 @@ struct mr_listener {
 	uint16_t port;
 	int fd; /* -EBADF: not yet */
 	sd_event_source *io;
+	struct mr_rest rest;
 	struct stat st; /* of the socket's file, to know it again */
 	char *error; /* why not, told once */
 	bool made; /* the directory is ours */
