@@ -502,11 +502,11 @@ void mr_doctor_relay(struct mr_doctor *d, const struct mr_doctor_smtpd *s)
 	walk_list(&w, "smtpd_recipient_restrictions", rcpt, alone);
 	access = w.access;
 	say_relay(&w, list, alone ? rcpt : relay, socketmap);
-	if (!alone && w.relay && value_decides(rcpt))
+	if (!alone && (w.relay || !socketmap) && value_decides(rcpt))
 		mr_doctor_say(d, MR_ADVICE_ADD, "recipient-refuses",
 			      file_of(d, s, "smtpd_recipient_restrictions"), NULL,
 			      "smtpd_recipient_restrictions refuses relaying once more, whatever "
-			      "mailreeve has answered: leave reject_unauth_destination to "
+			      "mailreeve answers: leave reject_unauth_destination to "
 			      "smtpd_relay_restrictions");
 	if (!access)
 		mr_doctor_say(d, MR_ADVICE_ADD, "access-question",
