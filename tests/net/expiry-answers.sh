@@ -33,8 +33,8 @@ edge() {
 	sed 's/^/# /' "$DIR/edge"
 	return $rc
 }
-ok "a permit" edge permit $STRANGER
-ok "… IPv6" edge permit $STRANGER6
-ok "a ban" edge ban $ALLOWED
+ok "a permit" edge permit "$STRANGER"
+ok "… IPv6" edge permit "$STRANGER6"
+ok "a ban" edge ban "$ALLOWED"
 ok "… of an IPv6 network" edge ban 2001:db8:a:1::10 2001:db8:a:1::
 done_testing
