@@ -90,6 +90,8 @@ static void on_line(void *userdata, const char *p, size_t n, uint64_t latest_us)
 		return;
 	e.source = s->number;
 	s->line_us = e.time_us ? e.time_us : latest_us;
+	if (!latest_us && e.kind == MR_EV_LOGIN && e.time_us)
+		mr_learn_log_adrift(s, e.time_us < s->turn_us ? s->turn_us - e.time_us : 0);
 	take_event(s->learn, &e, latest_us, s->key, &result);
 }
 

@@ -45,6 +45,10 @@ struct mr_learn_feed { /* one source of the policy */
 	char *told_note;
 	uint64_t turn_us; /* realtime at the begin of this turn */
 	uint64_t line_us; /* the last line's own time, 0: unknown */
+	/* text: logins in a row that were stamped long before they were read, though nothing waited
+	 */
+	uint32_t adrift;
+	uint64_t adrift_us; /* the last one, by so much */
 	/* journal: records that look like a server's, and were written by somebody else */
 	struct mr_reader *suspect; /* reads them, so that they are counted */
 	uint64_t forged, forged_told_at; /* boot ns */
@@ -90,6 +94,7 @@ void mr_learn_log(struct mr_learn *l, const char *source, const struct mr_event 
 void mr_learn_log_lost(struct mr_learn_feed *s);
 void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
 			 const struct mr_line *line, const struct mr_writer *w);
+void mr_learn_log_adrift(struct mr_learn_feed *s, uint64_t by_us);
 void mr_learn_log_dropped(struct mr_learn_feed *s, const char *unit, uint64_t n);
 void mr_learn_log_state(struct mr_learn_feed *s);
 void mr_learn_log_stop(struct mr_learn *l);

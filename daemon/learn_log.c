@@ -12,11 +12,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define TOLD_AT_ONCE 100 /* messages of a kind in … */
-#define TOLD_NS	     10000000000ull /* … this long; the rest is summed up */
-#define FORGED_NS    600000000000ull /* one message about forged, or dropped, lines in so long */
-#define TEXT_MAX     160 /* bytes of a name in a message */
-#define NS_PER_US    1000u
+#define TOLD_AT_ONCE  100 /* messages of a kind in … */
+#define TOLD_NS	      10000000000ull /* … this long; the rest is summed up */
+#define ADRIFT_US     300000000u /* a mail log that is this late is not just slow */
+#define ADRIFT_LOGINS 3 /* in a row */
+#define ADRIFT_TEXT   256 /* bytes */
+#define FORGED_NS     600000000000ull /* one message about forged, or dropped, lines in so long */
+#define TEXT_MAX      160 /* bytes of a name in a message */
+#define NS_PER_US     1000u
 
 static const char *plain(struct mr_str s, char buf[static TEXT_MAX])
 {
@@ -143,6 +146,33 @@ void mr_learn_log_forged(struct mr_learn_feed *s, const struct mr_event *e,
 		    "not log for that server; it earns nothing: %s",
 		    event_name(e->kind), e->format, uid, plain(w->comm, comm), plain(w->unit, unit),
 		    plain(line->message, text));
+}
+
+static const char *adrift_text(const struct mr_learn_feed *s, char buf[static ADRIFT_TEXT])
+{
+	char left[MR_REPORT_LEFT];
+
+	snprintf(buf, ADRIFT_TEXT,
+		 "its last %u logins were stamped %s before they were written here, and count from "
+		 "then: do clock and time zone of who writes it agree with this host's?",
+		 s->adrift, mr_report_left((double)s->adrift_us / 1e6, left));
+	return buf;
+}
+
+/* A writer in another time zone, as in a container, would otherwise earn nothing, in silence. */
+void mr_learn_log_adrift(struct mr_learn_feed *s, uint64_t by_us)
+{
+	char text[ADRIFT_TEXT];
+
+	if (by_us < ADRIFT_US) {
+		s->adrift = 0;
+		return;
+	}
+	s->adrift_us = by_us;
+	if (++s->adrift == ADRIFT_LOGINS)
+		mr_log_with(&s->learn->m->log, LOG_WARNING,
+			    MR_FIELDS({ "MAILREEVE_SOURCE", s->key }), "%s: %s", s->key,
+			    adrift_text(s, text));
 }
 
 void mr_learn_log_dropped(struct mr_learn_feed *s, const char *unit, uint64_t n)
@@ -275,6 +305,8 @@ json_t *mr_learn_json(const struct mr_manager *m)
 void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, const char *fmt, ...),
 		       json_t *list)
 {
+	char adrift[ADRIFT_TEXT];
+
 	if (m->learn && m->learn->save_failed)
 		warn(list, "how far the logs were read cannot be saved in the state directory (see "
 			   "the log): after a restart they would be read from an older place");
@@ -286,6 +318,8 @@ void mr_learn_warnings(const struct mr_manager *m, void (*warn)(json_t *list, co
 			warn(list, "nothing is learned from %s: %s", s->key, s->feed->error);
 		if (s->feed->note)
 			warn(list, "%s", s->feed->note);
+		if (s->adrift >= ADRIFT_LOGINS)
+			warn(list, "%s: %s", s->key, adrift_text(s, adrift));
 		if (s->forged)
 			warn(list,
 			     "%s: %" PRIu64 " lines look like a mail server's and were written by "

@@ -54,4 +54,20 @@ is "and each failure counts once" 4 "$(field .learn.doubles status)"
 is "which is not often enough" open "$(tries $OTHER 25)"
 exim_failure $OTHER
 ok "the fifth is" within 1 silent $OTHER 25
+
+# a server in a container, in a time zone of its own
+log_stamp() { date -d "$ago" '+%b %e %H:%M:%S'; }
+ago='2 hours ago' lines=$(wc -l <"$LOG")
+for _ in 1 2; do log_login $ALLOWED; done
+ok "logins that are stamped two hours ago" within 2 eval '[ "$(source_field events.login)" = 3 ]'
+is "two of them are no reason to warn" "" "$(field '.warnings[]' status | grep stamped)"
+log_login $ALLOWED
+ok "three are" within 2 eval "field '.warnings[]' status | grep -q 'mail.log: its last 3 logins were stamped 2h 0m before'"
+is "they earn nothing" timeout "$(tries $ALLOWED 587 300)"
+log_login $ALLOWED
+is "the log tells once" 1 "$(tail -n +$((lines + 1)) "$LOG" | grep -c 'time zone of who writes it')"
+ago=now
+log_login $ALLOWED
+ok "a right one opens" within 1 opens $ALLOWED 587
+is "and ends the warning" "" "$(field '.warnings[]' status | grep stamped)"
 done_testing
