@@ -453,7 +453,7 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e,
 	    have.origin != MR_ORIGIN_LEARNED || expires <= now)
 		return mr_learn_say(out, MR_LEARN_NONE, "session ended");
 	if (have.expires >= expires)
-		return mr_learn_say(out, MR_LEARN_NONE, "session ended; the permit lasts longer");
+		return mr_learn_say(out, MR_LEARN_NONE, "session ended; the permit lasts as long");
 	circle_of(l, names, &c);
 	r = write_permit(l, &c, &e->addr, e->user, have.granted, expires, now, out);
 	if (r < 0) {

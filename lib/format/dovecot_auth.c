@@ -21,9 +21,11 @@ static const char NAME[] = "dovecot";
 
 /* Attempts told so far, by address and user. */
 #define TOLD_WINDOW_S 300 /* seconds; a login process gives up on a client after three minutes */
-/* Who asks several databases in turn does so within seconds; the next attempt begins with the first
- * of them again, or later. */
+/* Who asks several databases in turn does so within seconds, the next attempt begins with the first
+ * of them again; two of a kind are told apart by time alone: Dovecot answers a wrong password after
+ * two seconds. */
 #define CHAIN_WINDOW_US 10000000u
+#define ATTEMPT_US	1000000u
 static const char BY_PAM[] = "dovecot-pam", BY_WORKER[] = "dovecot-wrk", BY_FIRST[] = "dovecot-1st";
 
 static struct mr_str told_key(const struct mr_addr *a, struct mr_str user, char buf[MR_JOIN_KEY])
@@ -76,7 +78,8 @@ static struct mr_str session_key(const struct mr_event *e, char buf[MR_JOIN_KEY]
 
 /*
  * Each database that is asked logs its "no" to one attempt: those behind the first tell nothing
- * new.  Lines of one attempt have one session, but libpam's, which names none.
+ * new.  Lines of one attempt have one session, but libpam's, which names none.  Attempts that are
+ * taken for one because they came fast are not lost: the server that asked tells how many it saw.
  */
 static bool same_attempt(struct mr_join *j, const struct mr_event *e, struct mr_str driver,
 			 uint64_t time_us)
@@ -88,10 +91,14 @@ static bool same_attempt(struct mr_join *j, const struct mr_event *e, struct mr_
 
 	if (!j || driver.n == 0)
 		return false;
-	if (mr_join_get(j, BY_FIRST, e->session.n ? session : key, &v) &&
-	    time_us <= v.time_us + CHAIN_WINDOW_US && v.time_us <= time_us + CHAIN_WINDOW_US &&
-	    (v.user.n != driver.n || memcmp(v.user.p, driver.p, driver.n) != 0))
-		return true;
+	if (mr_join_get(j, BY_FIRST, e->session.n ? session : key, &v)) {
+		uint64_t apart = time_us > v.time_us ? time_us - v.time_us : v.time_us - time_us;
+		bool same = v.user.n == driver.n && memcmp(v.user.p, driver.p, driver.n) == 0;
+
+		/* without a time only the database tells them apart */
+		if (!same ? apart <= CHAIN_WINDOW_US : time_us && apart <= ATTEMPT_US)
+			return true;
+	}
 	mr_join_put(j, BY_FIRST, key, &first);
 	if (session.n)
 		mr_join_put(j, BY_FIRST, session, &first);
@@ -242,14 +249,16 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 	if (!is_verdict(rest))
 		return no_verdict(rest);
 	e.session = session;
-	again = same_attempt(j, &e, driver, time_us) ||
-		(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us));
-	if (again)
-		return failure(&e, true, out);
 	n = told(j, BY_WORKER, &e, time_us);
-	if (worker || n)
-		tell(j, BY_WORKER, &e, time_us, worker ? n + 1 : n - 1);
-	return failure(&e, !worker && n, out);
+	again = !worker && n;
+	if (!again)
+		again = same_attempt(j, &e, driver, time_us) ||
+			(mr_str_is(driver, "pam") && told(j, BY_PAM, &e, time_us));
+	if (worker && !again)
+		tell(j, BY_WORKER, &e, time_us, n + 1);
+	else if (!worker && n)
+		tell(j, BY_WORKER, &e, time_us, n - 1);
+	return failure(&e, again, out);
 }
 
 /* "pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=U

@@ -358,7 +358,7 @@ static void test_storm(void **state)
 	assert_true(s.forgotten >= 100000);
 	assert_int_equal(login(f, "203.0.113.2", "anna", NULL, f->now), MR_LEARN_NONE);
 	assert_int_equal(logout(f, "203.0.113.1", "anna", "aaaaaaaa", f->now), MR_LEARN_NONE);
-	assert_non_null(strstr(f->result.why, "permit lasts longer"));
+	assert_non_null(strstr(f->result.why, "permit lasts as long"));
 	/* and it works on */
 	failure(f, BAD, "a", f->now);
 	failure(f, BAD, "a", f->now);
