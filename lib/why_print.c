@@ -121,7 +121,7 @@ static void print_login(const json_t *why, FILE *out)
 		fputs("  relay    without logging in\n", out);
 	if (!json_is_object(user))
 		return;
-	fprintf(out, "  user     %s: login %s\n", print_string(user, "name"),
+	fprintf(out, "  user     %s: %s by the rules\n", print_string(user, "name"),
 		strcmp(print_string(user, "verdict"), "allow") == 0 ? "allowed" : "refused");
 	print_rule(user, "rule", "by", out);
 }

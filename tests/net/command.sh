@@ -63,7 +63,7 @@ exits "why: a set" 0 why $ALLOWED smtp
 says '^  set      @office: 192.0.2.0/24  \(.*mailreeve.conf:2\)$'
 exits "why: a login that is refused" 1 why $STRANGER submission --user bert
 says '^  login    only anna$'
-says '^  user     bert: login refused$'
+says '^  user     bert: refused by the rules$'
 exits "why: all services" 1 why $DENIED --json
 is "… an object a line" 3 "$(jq -s length "$DIR/said")"
 exits "why: a slip" 2 why $DENIED submision

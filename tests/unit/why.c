@@ -343,7 +343,7 @@ static void test_print(void **state)
 		"  rule     allow … users  (test.conf:21)\n"
 		"  login    only support, webmaster\n"
 		"  login    asks deny … users  (test.conf:20)\n"
-		"  user     nobody: login refused\n"
+		"  user     nobody: refused by the rules\n"
 		"  by       allow … users  (test.conf:21)\n"
 		"  shadow   not enforced: everybody passes, refusals are counted\n");
 	printed(w, "8080",
