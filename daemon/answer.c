@@ -16,7 +16,7 @@
 
 #define SHOWN 96 /* bytes of a stranger's text in a log line */
 
-bool mr_answer_may_log(struct mr_policyd *d)
+bool mr_answer_may_log(struct mr_policyd *d, bool trouble)
 {
 	uint64_t second = mr_boottime_ns() / 1000000000ull;
 
@@ -25,10 +25,10 @@ bool mr_answer_may_log(struct mr_policyd *d)
 			mr_log(&d->m->log, LOG_INFO, "%u more lines about answers left out",
 			       d->log_lost);
 		d->log_second = second;
-		d->log_lines = d->log_lost = 0;
+		d->log_lines[0] = d->log_lines[1] = d->log_lost = 0;
 	}
-	if (d->log_lines < MR_ASK_LOGS) {
-		d->log_lines++;
+	if (d->log_lines[trouble] < MR_ASK_LOGS) {
+		d->log_lines[trouble]++;
 		return true;
 	}
 	d->log_lost++;
@@ -126,7 +126,7 @@ static void log_refusal(struct mr_policyd *d, const struct mr_policy_request *r,
 	char address[SHOWN + 1], from[SHOWN + 1], to[SHOWN + 1], user[SHOWN + 1];
 	const char *service = q->login.service ? q->login.service->name : "a port of no service";
 
-	if (!mr_answer_may_log(d))
+	if (!mr_answer_may_log(d, false))
 		return;
 	shown(r->client_address, address);
 	mr_log_with(&d->m->log, LOG_INFO,
@@ -256,7 +256,7 @@ static bool look_up(struct mr_policyd *d, const struct mr_socketmap_request *r,
 	struct mr_relay_query q = { 0 };
 
 	if (!permit && strcmp(r->map, "access") != 0) {
-		if (mr_answer_may_log(d))
+		if (mr_answer_may_log(d, true))
 			mr_log(&d->m->log, LOG_WARNING,
 			       "socketmap: a question for a map that is none: there are "
 			       "\"permit\" and \"access\"");

@@ -73,7 +73,7 @@ static const char *asker_kind(const struct mr_asker *a)
 static void asker_trouble(struct mr_asker *a, const char *why)
 {
 	a->d->counts.broken++;
-	if (mr_answer_may_log(a->d))
+	if (mr_answer_may_log(a->d, true))
 		mr_log_with(&a->d->m->log, LOG_WARNING, MR_FIELDS({ "MESSAGE_ID", MR_MSG_ASKER }),
 			    "%s: %s; closed without an answer", asker_kind(a), why);
 	asker_free(a);

@@ -21,7 +21,7 @@
  * thousand times before it reads gets its answers, one that never reads fills no memory. */
 #define MR_ASKERS_OUT (8u << 20)
 #define MR_DRAIN_NS   20000000 /* what a refusal for want of a permit may wait for the sources */
-#define MR_ASK_LOGS   50 /* lines a second about answers and strangers: a flood logs itself */
+#define MR_ASK_LOGS   50 /* lines a second about answers, and about trouble: a flood logs itself */
 
 struct mr_listener {
 	struct mr_policyd *d;
@@ -70,7 +70,7 @@ struct mr_policyd {
 	uint64_t checked; /* boot ns of the last look at the files */
 	struct mr_policyd_counts counts;
 	uint64_t log_second; /* boot second of the allowance */
-	unsigned int log_lines, log_lost;
+	unsigned int log_lines[2], log_lost; /* answers, trouble: neither drowns the other */
 };
 
 /* asker.c */
@@ -98,8 +98,8 @@ void mr_answer_policy_known(struct mr_policyd *d, const struct mr_policy_request
 			    struct mr_answer *out);
 void mr_answer_socketmap(struct mr_policyd *d, const struct mr_socketmap_request *r,
 			 struct mr_answer *out);
-/* A line about somebody who asks may be written now. */
-bool mr_answer_may_log(struct mr_policyd *d);
+/* A line about an answer, or about trouble with who asks, may be written now. */
+bool mr_answer_may_log(struct mr_policyd *d, bool trouble);
 
 /* relay_files.c */
 /* The lists of the policy in force, files looked at anew if they changed; NULL: no memory. */

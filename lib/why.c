@@ -235,6 +235,12 @@ static json_t *why_answer(const struct mr_relay_answer *a)
 			 *a->reason ? mr_report_text(a->reason) : json_null(), "shadow", a->shadow);
 }
 
+/* Who asks about a mail asks about a mail server, at a port of the administrator's own, too. */
+static enum mr_family why_mail_family(const struct mr_why_query *q, enum mr_family f)
+{
+	return f == MR_FAMILY_NONE && (q->sender || q->recipient) ? MR_FAMILY_SMTP : f;
+}
+
 /* Both questions of one recipient: may the client talk, may it relay. */
 static void why_relay(const struct mr_why_query *q, const struct mr_service *s, bool permitted,
 		      bool banned, bool account_refuses, json_t *out)
@@ -246,7 +252,8 @@ static void why_relay(const struct mr_why_query *q, const struct mr_service *s, 
 				    .message = true };
 	struct mr_relay_answer a;
 
-	if (!q->lists || (!q->sender && !q->recipient) || s->family != MR_FAMILY_SMTP)
+	if (!q->lists || (!q->sender && !q->recipient) ||
+	    why_mail_family(q, s->family) != MR_FAMILY_SMTP)
 		return;
 	r.login = (struct mr_login_query){ .policy = q->policy,
 					   .host = q->host,
@@ -328,7 +335,7 @@ static json_t *why_nothing(const struct mr_why_query *q, uint16_t port,
 			      "global_rule", "set", "entry", "login", why_no_login());
 	bool refuses;
 
-	why_account(q, other ? other->family : why_family(port), o, &refuses);
+	why_account(q, why_mail_family(q, other ? other->family : why_family(port)), o, &refuses);
 	if (other)
 		json_object_set_new(o, "other_destination", mr_report_text(other->name));
 	return o;
@@ -362,7 +369,7 @@ json_t *mr_why(const struct mr_why_query *q, const struct mr_service *s, uint16_
 		      why_set(q, decided), "entry", why_entry(decided, permit_us, ban_us), "login",
 		      *allowed ? why_login(q, s, &m, permitted, banned) : why_no_login(), "mode",
 		      mr_report_mode_name(s->mode));
-	why_account(q, s->family, o, &account_refuses);
+	why_account(q, why_mail_family(q, s->family), o, &account_refuses);
 	why_relay(q, s, permitted, banned, account_refuses, o);
 	return o;
 }
