@@ -27,6 +27,7 @@
 #define SOCKET_BYTES  (256 << 10) /* kernel buffer of a client, each way; sd-bus asks for 8 MiB */
 #define ANSWERS_MAX   32 /* answers nobody has read: no more questions, good-bye */
 #define DECISIONS_MAX 256 /* events in a subscriber's queue; further ones are dropped */
+#define LOGS	      10 /* lines a second about clients; a script gone wild does not fill the log */
 #define GROUP	      "mailreeve"
 #define GROUPS_MAX    1024 /* supplementary groups of a client that are looked at */
 
@@ -38,8 +39,27 @@ struct mr_control {
 	struct mr_rest rest;
 	struct mr_client *client;
 	size_t clients;
+	uint64_t log_second; /* since boot */
+	unsigned int log_lines, log_lost; /* told, and left out, in that second */
 	sd_id128_t id;
 };
+
+static bool may_log(struct mr_control *c)
+{
+	uint64_t second = mr_boottime_ns() / 1000000000ull;
+
+	if (second != c->log_second) {
+		if (c->log_lost)
+			mr_log(&c->m->log, LOG_WARNING,
+			       "%u more lines about control clients left out", c->log_lost);
+		c->log_second = second;
+		c->log_lines = c->log_lost = 0;
+	}
+	if (c->log_lines++ < LOGS)
+		return true;
+	c->log_lost++;
+	return false;
+}
 
 /* --- clients ---------------------------------------------------------------------------------- */
 
@@ -83,7 +103,7 @@ static void client_drop(struct mr_client *c, const char *why)
 		return;
 	c->dead = true;
 	c->rate = 0;
-	if (why)
+	if (why && may_log(control))
 		mr_log(&c->m->log, LOG_WARNING, "control client (pid %i, uid %u) disconnected: %s",
 		       c->pid, c->uid, why);
 	sd_event_source_set_enabled(c->input, SD_EVENT_OFF);
@@ -321,14 +341,16 @@ static int on_connect(sd_event_source *s _unused_, int listening, uint32_t reven
 		return 0;
 	}
 	if (control->clients >= CLIENTS_MAX && !make_room(control)) {
-		mr_log(&control->m->log, LOG_WARNING,
-		       "control client (pid %i, uid %u) refused: %u are connected, all at work",
-		       who.pid, who.uid, CLIENTS_MAX);
+		if (may_log(control))
+			mr_log(&control->m->log, LOG_WARNING,
+			       "control client (pid %i, uid %u) refused: %u are connected, all at "
+			       "work",
+			       who.pid, who.uid, CLIENTS_MAX);
 		close(fd);
 		return 0;
 	}
 	r = client_new(control, fd, &who);
-	if (r < 0)
+	if (r < 0 && may_log(control))
 		mr_log(&control->m->log, LOG_ERR, "a control client could not be served: %s",
 		       strerror(-r));
 	return 0;

@@ -42,4 +42,26 @@ if command -v dbus-send >/dev/null; then
 		--print-reply --type=method_call /org/mailreeve org.mailreeve.Manager1.Nonsense
 fi
 ok "and the daemon answers" daemon_answers
+# a script gone wild
+if command -v python3 >/dev/null; then
+	nonsense() { # N: as many connections that do not speak D-Bus
+		python3 - "$RUN/control" "$1" <<-P
+			import socket, sys
+			for i in range(int(sys.argv[2])):
+			    s = socket.socket(socket.AF_UNIX)
+			    s.connect(sys.argv[1])
+			    s.sendall(b"GET / HTTP/1.0\r\n\r\n" * 4)
+			    s.settimeout(5)
+			    try:
+			        while s.recv(4096): pass
+			    except OSError: pass
+		P
+	}
+	: >"$LOG"
+	nonsense 400
+	sleep 1
+	nonsense 1
+	ok "400 who talk nonsense do not fill the log" test "$(grep -c 'control client' "$LOG")" -lt 100
+	ok "but it says how many there were" within 3 grep -q 'more lines about control clients left out' "$LOG"
+fi
 done_testing
