@@ -50,6 +50,14 @@ static void state_says(struct mr_manager *m, const char *text, const char *conse
 		    consequence);
 }
 
+static void state_unsaved(struct mr_manager *m, int r)
+{
+	struct mr_error e;
+
+	mr_error(&e, r, "%s/entries: %s", m->options.state_dir, strerror(-r));
+	state_says(m, e.text, "permits and bans would not survive a reboot");
+}
+
 static int read_ids(struct mr_manager *m)
 {
 	_free_ char *path = mr_state_path(m->options.state_dir, "ids.json");
@@ -346,7 +354,7 @@ static void stop(struct mr_manager *m)
 		mr_monitor_stop(m);
 	r = m->book ? mr_entry_file_save(m) : 0;
 	if (r < 0)
-		state_says(m, strerror(-r), "permits and bans would not survive a reboot");
+		state_unsaved(m, r);
 	mr_entries_stop(m);
 	mr_netlink_stop(m);
 	mr_devices_clear(m);

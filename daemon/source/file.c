@@ -228,7 +228,8 @@ static int missing(struct file_feed *f, int r)
 	if (r != -ENOENT && r != -ENOTDIR)
 		return stuck(f, "%s: %s%s", f->path, strerror(-r),
 			     r == -EACCES ? "; the daemon's user must be able to read it (often by "
-					    "the group adm)"
+					    "the group adm); in /root and /home its unit lets "
+					    "it read nothing"
 					  : "");
 	if (f->watch.blind)
 		return stuck(f, "%s: %s, and its directory cannot be watched", f->path,

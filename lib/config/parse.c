@@ -399,13 +399,15 @@ static int unreadable(struct mr_parser *p, const char *path, const struct mr_tok
 			      r == -EFBIG
 				      ? "4 MiB are the most: long lists belong into a set's file"
 			      : r == -ENOENT ? "a pattern, like conf.d/*.conf, may fit no file"
+			      : r == -EACCES ? MR_HINT_READABLE
 					     : NULL,
 			      "cannot read %s: %s", path, reason);
 		return 0;
 	}
 	mr_findings_add(p->findings, MR_ERROR, &s,
-			r == -EFBIG ? "4 MiB are the most: long lists belong into a set's file"
-				    : NULL,
+			r == -EFBIG    ? "4 MiB are the most: long lists belong into a set's file"
+			: r == -EACCES ? MR_HINT_READABLE
+				       : NULL,
 			"cannot read the configuration: %s", reason);
 	return r;
 }

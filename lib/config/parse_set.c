@@ -269,8 +269,9 @@ static int read_list(struct mr_parser *p, const struct mr_token *t, size_t set,
 		return r;
 	if (r < 0)
 		mr_parse_fail(p, t,
-			      r == -ENOENT ? "write \"optional\" behind it if it may be missing"
-					   : NULL,
+			      r == -ENOENT   ? "write \"optional\" behind it if it may be missing"
+			      : r == -EACCES ? MR_HINT_READABLE
+					     : NULL,
 			      "cannot read the list %s: %s", path,
 			      r == -EINVAL ? "it is no regular file" : strerror(-r));
 	if (l.masked && !l.errors)

@@ -140,6 +140,9 @@ void mr_lexer_open(struct mr_parser *p, uint16_t file, const char *data, size_t 
 void mr_lexer_next(struct mr_parser *p); /* consumes the current token, reads the next */
 
 /* parse.c: the parts that handlers are made of */
+#define MR_HINT_READABLE \
+	"whoever loads the policy must be able to read it: the daemon does so as its own user, " \
+	"mailreeve"
 int mr_parse_fail(struct mr_parser *p, const struct mr_token *t, const char *hint, const char *fmt,
 		  ...) _printf_(4, 5); /* always -EINVAL */
 void mr_parse_find(struct mr_parser *p, enum mr_grade grade, struct mr_place at, const char *hint,

@@ -98,6 +98,11 @@ ok "reload with a faulty file fails" not inside systemctl reload mailreeve
 is "the service goes on" running "$(prop SubState)"
 is "the policy too" open "$(tries 203.0.113.5 25)"
 ok "the journal has the fault" within 3 sh -c "'$box' exec '$B' journalctl --no-pager -u mailreeve | grep -q mailreeve.conf:3"
+printf 'interface b0;\nset x { file "x"; }\nservice smtp { deny @x; }\n' | config
+inside install -m 600 /dev/null /etc/mailreeve/x
+ok "root may read the list" inside mailreeve check
+is "its own user may not, and that is said" "must be able to read it" \
+	"$(inside mailreeve apply 2>&1 | grep -o 'must be able to read it')"
 config <<-'C'
 	interface b0;
 	service smtp { deny 198.51.100.0/24; allow any; }
