@@ -65,8 +65,11 @@ static const uint8_t classes[256] = {
 
 bool mr_cut_class(struct mr_str *s, unsigned int class, struct mr_str *run)
 {
-	const char *start = s->p, *end = start + s->n, *p = start;
+	const char *start = s->p, *end, *p = start;
 
+	if (s->n == 0) /* and perhaps nowhere */
+		return false;
+	end = start + s->n;
 	while (p < end && classes[(unsigned char)*p] & class)
 		p++;
 	if (p == start)
