@@ -11,6 +11,7 @@
 #include "manager.h"
 
 #include <inttypes.h>
+#include <mailreeve/learn.h>
 #include <string.h>
 
 #define SWEEP_CHUNK  64 /* entries between two looks at the clock: below 0.5 ms */
@@ -52,7 +53,20 @@ static int book_del_many(enum mr_entry_kind kind, const struct mr_entry_key *k, 
 	return mr_entries_delete_many(m->kernel, kind, k, n);
 }
 
-static const struct mr_book_ops book_ops = { book_put, book_del, book_del_many };
+static bool book_spares(const struct mr_prefix *p, void *userdata)
+{
+	const struct mr_manager *m = userdata;
+
+	/* the policy on its way in: it is what makes bans wider */
+	return m->rekey.policy && m->host && mr_learn_spares(m->rekey.policy, m->host, p);
+}
+
+static const struct mr_book_ops book_ops = {
+	.put = book_put,
+	.del = book_del,
+	.del_many = book_del_many,
+	.spares = book_spares,
+};
 
 /* --- timers ----------------------------------------------------------------------------------- */
 

@@ -120,17 +120,23 @@ static void switch_over(struct mr_manager *m, bool rekeyed)
 {
 	mr_entries_switched done = MR_TAKE_PTR(m->rekey.done);
 	int r = mr_generation_flip(m->kernel);
-	size_t lost = 0;
+	size_t lost = 0, narrowed = 0;
 
 	if (rekeyed && r < 0)
 		mr_book_rekey_give_up(m->book);
 	else if (rekeyed)
-		mr_book_rekey_switch(m->book, &lost);
+		mr_book_rekey_switch(m->book, &lost, &narrowed);
 	if (lost)
 		mr_log_with(&m->log, LOG_ERR, MR_FIELDS({ "MESSAGE_ID", MR_MSG_FULL }),
 			    "%zu permits or bans were lost: no room for their keys under the new "
 			    "ipv6-prefix",
 			    lost);
+	if (narrowed)
+		mr_log(&m->log, LOG_NOTICE,
+		       "%zu bans of IPv6 prefixes hold for a single address from now on: under the "
+		       "wider `ban { ipv6-prefix }` they would have hit a permit, or somebody who "
+		       "is never banned",
+		       narrowed);
 	if (r == 0) {
 		m->limits = m->rekey.limits;
 		drop_proxies(m, m->rekey.policy);

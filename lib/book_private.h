@@ -24,15 +24,17 @@ struct mr_book {
 		enum mr_entry_kind kind; /* how far the walk is */
 		uint32_t item;
 		size_t lost; /* found no room */
+		size_t narrowed; /* bans that would have hit who is spared */
+		uint32_t number; /* of the change, from 1 */
 	} rekey;
 };
 
 int mr_book_tables(const struct mr_book_limits *l, struct mr_entry_table out[2]);
 /* A change of the book while the tables to come are filled: it happens in both. */
-void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i);
+void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i);
 /* When the item has gone from the callbacks' side.  `meant`: somebody wanted it gone; else it ran
  * out. */
-void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind,
-			   const struct mr_entry_item *i, bool meant);
+void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i,
+			   bool meant);
 
 #endif

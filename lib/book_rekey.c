@@ -12,20 +12,61 @@
 
 #include <string.h>
 
-/* The key an item has under other limits.  A single-address fallback stays one, and so does the ban
- * of a single address: who was not looked at when it was made may be its neighbour. */
-static struct mr_entry_key rekeyed(const struct mr_book *b, enum mr_entry_kind kind,
-				   const struct mr_entry_item *i, uint8_t plen6, struct mr_entry *v)
+/* Would the ban of this prefix hit somebody whom it may not hit?  The permits to come are all in
+ * their table when bans are looked at. */
+static bool spares(const struct mr_book *b, const struct mr_prefix *p)
+{
+	const struct mr_entry_table *permits = &b->rekey.table[MR_PERMIT];
+	struct mr_entry_key ban = mr_entry_key(&p->addr, p->plen);
+	struct mr_entry_key permit = mr_entry_key(&p->addr, permits->plen6);
+
+	if (permits->plen6 > p->plen ? mr_entry_table_group(permits, &ban) != MR_ENTRY_NONE
+				     : mr_entry_table_find(permits, &permit) != NULL)
+		return true;
+	return b->ops.spares && b->ops.spares(p, b->userdata);
+}
+
+#define CUT_NARROW 1u /* of item.cut; the number of the change stands above */
+static uint32_t cut_decided(const struct mr_book *b, bool narrow)
+{
+	return b->rekey.number << 1 | (narrow ? CUT_NARROW : 0);
+}
+
+/* Decided once for each ban: where its copy is must be known when it goes, whoever came since. */
+static bool narrow(struct mr_book *b, struct mr_entry_item *i, uint8_t plen6)
+{
+	struct mr_prefix p = { i->made_for, plen6 };
+
+	if (plen6 >= b->table[MR_BAN].plen6)
+		return false;
+	if (i->cut >> 1 != b->rekey.number) {
+		mr_addr_mask(&p.addr, plen6);
+		i->cut = cut_decided(b, spares(b, &p));
+		b->rekey.narrowed += i->cut & CUT_NARROW;
+	}
+	return i->cut & CUT_NARROW;
+}
+
+/* A single-address fallback stays one, and so does the ban of a single address: who was not looked
+ * at when it was made may be its neighbour. */
+static bool keeps_key(const struct mr_book *b, enum mr_entry_kind kind,
+		      const struct mr_entry_item *i, uint8_t plen6)
 {
 	const struct mr_entry_table *old = &b->table[kind];
-	struct mr_entry_key k = i->key;
 
+	return mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
+	       (i->v.plen == 128 && (old->plen6 < 128 || kind == MR_BAN));
+}
+
+/* The key an item has under other limits. */
+static struct mr_entry_key rekeyed(struct mr_book *b, enum mr_entry_kind kind,
+				   struct mr_entry_item *i, uint8_t plen6, struct mr_entry *v)
+{
 	*v = i->v;
-	if (mr_addr_is4(&i->made_for) || old->plen6 == plen6 ||
-	    (i->v.plen == 128 && (old->plen6 < 128 || kind == MR_BAN)))
-		return k;
-	v->plen = plen6;
-	return mr_entry_key(&i->made_for, plen6);
+	if (keeps_key(b, kind, i, plen6))
+		return i->key;
+	v->plen = kind == MR_BAN && narrow(b, i, plen6) ? 128 : plen6;
+	return mr_entry_key(&i->made_for, v->plen);
 }
 
 static bool same_key(const struct mr_entry_key *a, const struct mr_entry_key *b)
@@ -33,9 +74,19 @@ static bool same_key(const struct mr_entry_key *a, const struct mr_entry_key *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* Has the item no copy yet, because it was not decided what that would be? */
+static bool waits(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i)
+{
+	uint8_t plen6 = b->rekey.table[kind].plen6;
+
+	return kind == MR_BAN && (b->rekey.kind == MR_PERMIT ||
+				  (plen6 < b->table[kind].plen6 && !keeps_key(b, kind, i, plen6) &&
+				   i->cut >> 1 != b->rekey.number));
+}
+
 /* Copies one item to its new table; two that meet under one key become one, unless what comes last
  * is the `last_word`. */
-static int copy_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i,
+static int copy_item(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i,
 		     bool last_word)
 {
 	struct mr_entry_table *to = &b->rekey.table[kind];
@@ -65,22 +116,25 @@ static int copy_item(struct mr_book *b, enum mr_entry_kind kind, const struct mr
 	return 0;
 }
 
-void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_item *i)
+void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i)
 {
+	/* bans wait for the permits that they must not hit: the walk comes to them yet */
+	if (kind == MR_BAN && b->rekey.kind == MR_PERMIT)
+		return;
 	if (b->rekey.phase == MR_BOOK_FILL &&
 	    copy_item(b, kind, i, i->v.origin == MR_ORIGIN_HAND) < 0)
 		b->rekey.lost++;
 }
 
-void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind,
-			   const struct mr_entry_item *i, bool meant)
+void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i,
+			   bool meant)
 {
 	struct mr_entry_table *to = &b->rekey.table[kind];
 	struct mr_entry_item *copy, *other;
 	struct mr_entry_key k;
 	struct mr_entry v;
 
-	if (b->rekey.phase != MR_BOOK_FILL)
+	if (b->rekey.phase != MR_BOOK_FILL || waits(b, kind, i))
 		return;
 	k = rekeyed(b, kind, i, to->plen6, &v);
 	copy = mr_entry_table_find(to, &k);
@@ -133,12 +187,13 @@ int mr_book_rekey_begin(struct mr_book *b, const struct mr_book_limits *l)
 	b->rekey.limits = *l;
 	b->rekey.kind = MR_PERMIT;
 	b->rekey.item = 0;
-	b->rekey.lost = 0;
+	b->rekey.lost = b->rekey.narrowed = 0;
+	b->rekey.number++;
 	return 1;
 }
 
 /* The next item of these tables; NULL: that was the last. */
-static const struct mr_entry_item *next_item(struct mr_book *b, const struct mr_entry_table t[2])
+static struct mr_entry_item *next_item(struct mr_book *b, const struct mr_entry_table t[2])
 {
 	for (; b->rekey.kind <= MR_BAN; b->rekey.kind++, b->rekey.item = 0) {
 		uint32_t n = mr_entry_table_next(&t[b->rekey.kind], b->rekey.item);
@@ -153,7 +208,7 @@ static const struct mr_entry_item *next_item(struct mr_book *b, const struct mr_
 
 int mr_book_rekey_fill(struct mr_book *b, size_t max)
 {
-	const struct mr_entry_item *i;
+	struct mr_entry_item *i;
 
 	for (; max; max--) {
 		i = next_item(b, b->table);
@@ -173,7 +228,7 @@ static void clear_from_now(struct mr_book *b)
 	b->changes++;
 }
 
-void mr_book_rekey_switch(struct mr_book *b, size_t *lost)
+void mr_book_rekey_switch(struct mr_book *b, size_t *lost, size_t *narrowed)
 {
 	b->limit[MR_PERMIT] = b->rekey.limits.permits_max;
 	b->limit[MR_BAN] = b->rekey.limits.bans_max;
@@ -184,6 +239,7 @@ void mr_book_rekey_switch(struct mr_book *b, size_t *lost)
 		b->rekey.table[kind] = t;
 	}
 	*lost = b->rekey.lost;
+	*narrowed = b->rekey.narrowed;
 	clear_from_now(b);
 }
 

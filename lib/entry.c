@@ -16,14 +16,14 @@
 #define SWEEP_CHUNK  64 /* entries in one call of the kernel */
 #define PREFIX4_PLEN 32 /* entry.plen of an IPv4 entry: exactly the address */
 
-static int table_drop(struct mr_book *b, enum mr_entry_kind kind, uint32_t n)
+static int table_drop(struct mr_book *b, enum mr_entry_kind kind, uint32_t n, bool meant)
 {
 	struct mr_entry_table *t = &b->table[kind];
 	int r = b->ops.del ? b->ops.del(kind, &t->item[n].key, b->userdata) : 0;
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	mr_book_rekey_dropped(b, kind, &t->item[n], true);
+	mr_book_rekey_dropped(b, kind, &t->item[n], meant);
 	mr_entry_table_remove(t, n);
 	b->changes++;
 	return 0;
@@ -152,7 +152,8 @@ static int make_room(struct mr_book *b, enum mr_entry_kind kind, uint64_t now)
 		return r;
 	if (kind == MR_PERMIT || !t->used)
 		return -E2BIG;
-	r = table_drop(b, kind, t->heap[0].item);
+	/* nobody meant this one: what it had become one with stays */
+	r = table_drop(b, kind, t->heap[0].item, false);
 	if (r == 0)
 		b->stats.bans_evicted++;
 	return r;
@@ -247,7 +248,7 @@ int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind, const struct mr_a
 	if (!n)
 		return -ENOENT;
 	for (size_t i = 0; i < n; i++) {
-		r = table_drop(b, kind, found[i]);
+		r = table_drop(b, kind, found[i], true);
 		if (r < 0)
 			return r;
 	}
@@ -261,7 +262,7 @@ int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t
 	int r;
 
 	while (t->used && (!max || n < max)) {
-		r = table_drop(b, kind, t->heap[t->used - 1].item);
+		r = table_drop(b, kind, t->heap[t->used - 1].item, true);
 		if (r < 0)
 			return r;
 		n++;

@@ -288,6 +288,7 @@ struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const stru
 	t->item[n].key = *k;
 	t->item[n].v = *v;
 	t->item[n].made_for = *made_for;
+	t->item[n].cut = 0;
 	t->live[n / 64] |= 1ull << n % 64;
 	hold(t, v->services, true);
 	t->slot[hash_slot(t, by_key(t), k)] = n + 1;

@@ -14,6 +14,7 @@ struct mr_entry_item {
 	struct mr_addr made_for; /* the address, before it was cut to the key */
 	uint32_t heap; /* place in the heap; MR_ENTRY_NONE: free, and `next` chains the free ones */
 	uint32_t prev, next; /* permits: those under the same ban prefix */
+	uint32_t cut; /* book_rekey.c: what it decided, and in which change of keys */
 };
 
 /* A place in the heap.  The end stands here, too, so that items need not be looked at. */

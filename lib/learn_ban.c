@@ -38,26 +38,31 @@ static bool excepted(const struct mr_learner *l, const struct mr_addr *a)
 	return false;
 }
 
-/* A ban on the whole prefix would hit a neighbour that is never banned: one of our proxies, the
- * host itself, who is excepted. */
+bool mr_learn_spares(const struct mr_policy *p, const struct mr_host *host,
+		     const struct mr_prefix *prefix)
+{
+	const struct mr_set *s;
+
+	if (mr_set_meets(&host->local, prefix) ||
+	    (p->proxies && mr_set_meets(&p->sets[p->proxies - 1].set, prefix)))
+		return true;
+	for (size_t i = 0; i < p->ban.n_except; i++) {
+		s = mr_policy_source_set(p, host, &p->ban.except[i]);
+		if (s && mr_set_meets(s, prefix))
+			return true;
+	}
+	return false;
+}
+
+/* A ban on the whole prefix would hit a neighbour that is never banned. */
 static bool spared_neighbour(const struct mr_learner *l, const struct mr_addr *a)
 {
-	const struct mr_policy *p = l->setup.policy;
-	struct mr_prefix cut = { *a, p->ban.ipv6_prefix };
-	const struct mr_set *s;
+	struct mr_prefix cut = { *a, l->setup.policy->ban.ipv6_prefix };
 
 	if (mr_addr_is4(a) || cut.plen >= 128)
 		return false;
 	mr_addr_mask(&cut.addr, cut.plen);
-	if (mr_set_meets(&l->setup.host->local, &cut) ||
-	    (p->proxies && mr_set_meets(&p->sets[p->proxies - 1].set, &cut)))
-		return true;
-	for (size_t i = 0; i < p->ban.n_except; i++) {
-		s = mr_policy_source_set(p, l->setup.host, &p->ban.except[i]);
-		if (s && mr_set_meets(s, &cut))
-			return true;
-	}
-	return false;
+	return mr_learn_spares(l->setup.policy, l->setup.host, &cut);
 }
 
 struct mr_addr mr_learn_ban_key(const struct mr_learner *l, const struct mr_addr *a)

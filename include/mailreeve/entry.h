@@ -22,6 +22,9 @@ struct mr_book_ops {
 	/* Many that ran out, in one call, so that a million costs less; NULL: `del` for each. */
 	int (*del_many)(enum mr_entry_kind kind, const struct mr_entry_key *k, size_t n,
 			void *userdata);
+	/* Is there somebody under the prefix whom no ban may hit?  Asked when a ban would get a
+	 * wider prefix; NULL: nobody.  Live permits the book knows by itself. */
+	bool (*spares)(const struct mr_prefix *p, void *userdata);
 };
 struct mr_book_limits {
 	uint32_t permits_max, bans_max;
@@ -74,17 +77,19 @@ void mr_book_expect(const struct mr_book *b, enum mr_entry_kind kind, const stru
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
 /*
  * New limits: entries whose prefix length changed get other keys, in steps of at most `max`, and
- * between steps the book is used as ever.  A ban of a single address stays one.
+ * between steps the book is used as ever.  A ban of a single address stays one; a ban whose wider
+ * prefix would hold a permit, or somebody who is spared, falls back to one.
  *   begin   1: go on; 0: no key changes, the limits are in force; -EBUSY: the last time's keys are
  *           not cleared yet
  *   fill    until it returns 0: the new keys stand beside the old ones
- *   switch  together with the program's masks: the new keys count (*lost found no room);
+ *   switch  together with the program's masks: the new keys count; *lost found no room, *narrowed
+ *           bans fell back to single addresses
  *           or give_up: the old ones go on to count
  *   clear   until it returns 0: the keys that do not count go
  */
 int mr_book_rekey_begin(struct mr_book *b, const struct mr_book_limits *l);
 int mr_book_rekey_fill(struct mr_book *b, size_t max);
-void mr_book_rekey_switch(struct mr_book *b, size_t *lost);
+void mr_book_rekey_switch(struct mr_book *b, size_t *lost, size_t *narrowed);
 void mr_book_rekey_give_up(struct mr_book *b);
 int mr_book_rekey_clear(struct mr_book *b, size_t max);
 /* In no particular order; *cursor from 0, false at the end.  If the book changes in between, each

@@ -41,6 +41,10 @@ uint64_t mr_learn_permits(const struct mr_policy *p, const uint8_t *service_id);
 /* What a learned ban closes: ban { services }, else everything. */
 uint64_t mr_learn_bans(const struct mr_policy *p, const uint8_t *service_id);
 
+/* Does the prefix hold somebody who is never banned: the host itself and its networks, one of our
+ * proxies, who is excepted? */
+bool mr_learn_spares(const struct mr_policy *p, const struct mr_host *host,
+		     const struct mr_prefix *prefix);
 struct mr_learn_stats {
 	uint64_t events[4]; /* by enum mr_event_kind */
 	uint64_t permits, bans;

@@ -171,4 +171,17 @@ ok "and back, with a higher limit" ctl apply
 is "who was in is in" open "$(tries $STRANGER6 587)"
 ok "all have their new keys and no other" within 20 stands "$STRANGER6" 20002
 is "the higher limit is in force" 60000 "$(field .permits.max status)"
+
+# --- a wider ban { ipv6-prefix } hits nobody whom a ban may not hit
+ok "a ban beside a permit" ctl ban add 2001:db8:c:9::1
+ok "and one beside nobody" ctl ban add 2001:db8:b:9::1
+ok "and beside our own network" ctl ban add 2001:db8:77:1::9
+is "they are of networks" "2001:db8:77:1::/64 2001:db8:b:9::/64 2001:db8:c:9::/64" \
+	"$(field .address ban list | grep : | sort | tr '\n' ' ' | sed 's/ $//')"
+conf 60000 40000 "" "ipv6-prefix 48; except { 2001:db8:77::/64; }"
+ok "wider" ctl apply
+is "two are of their address alone" "2001:db8:77:1::9 2001:db8:b::/48 2001:db8:c:9::1" \
+	"$(field .address ban list | grep : | sort | tr '\n' ' ' | sed 's/ $//')"
+is "it is told" 1 "$(grep -c '2 bans of IPv6 prefixes hold for a single address from now on' "$LOG")"
+is "who has a permit is in, who is under the wider ban is not" "open timeout" "$(tries $STRANGER6 587) $(tries $DENIED6 25)"
 done_testing
