@@ -41,7 +41,7 @@ struct rule {
 	bool allow, noauth, router, local;
 	bool stated; /* ALLOW or DENY stands in front: the line is no accident */
 	struct mr_prefix prefix; /* unless router, local, range */
-	const char *range; /* A-B, as the language has it too */
+	char range[2 * MR_ADDR_TEXT]; /* A-B, as the language has it too; "": none */
 	struct mr_text users; /* the rest of the line */
 	const char *user_blanks;
 };
@@ -96,7 +96,8 @@ static void add(struct vpop3 *v, const struct rule *r)
 				put(v, t, r, "loopback");
 			put(v, t, r, "local");
 		} else {
-			const char *source = r->range ?: mr_import_source(&r->prefix, buf);
+			const char *source =
+				*r->range ? r->range : mr_import_source(&r->prefix, buf);
 
 			b->any |= strcmp(source, "any") == 0 && !r->users.n;
 			put(v, t, r, source);
@@ -162,13 +163,12 @@ static bool range(const struct mr_text *addr, char buf[static 2 * MR_ADDR_TEXT])
 static void add_address(struct vpop3 *v, struct rule *r, const struct mr_text *line,
 			const struct mr_text *addr, const struct mr_text *mask)
 {
-	char text[2 * MR_ADDR_TEXT];
+	char text[MR_PREFIX_TEXT];
 	struct mr_text whole;
 	bool cut;
 	int n;
 
-	if (!mask->n && range(addr, text)) {
-		r->range = text;
+	if (!mask->n && range(addr, r->range)) {
 		add(v, r);
 		return;
 	}
