@@ -43,6 +43,9 @@ static int fault(struct sqlite_store *s, int code, const char *what, struct mr_e
 		: code == SQLITE_NOMEM				 ? -ENOMEM
 								 : -EIO;
 
+	/* who may not write the file may not make the two that stand beside it, either */
+	if (code == SQLITE_CANTOPEN && access(s->path, R_OK | W_OK) < 0 && errno == EACCES)
+		r = -EACCES;
 	return mr_error(e, r, "%s: %s: %s", s->path, what,
 			s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
 }
@@ -99,8 +102,6 @@ static int open_db(struct sqlite_store *s, struct mr_error *e)
 		sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	int r = code == SQLITE_OK ? 0 : fault(s, code, "cannot be opened", e);
 
-	if (r < 0 && access(s->path, R_OK | W_OK) < 0 && errno == EACCES)
-		r = -EACCES;
 	if (r == 0) {
 		sqlite3_busy_timeout(s->db, BUSY_MS);
 		sqlite3_extended_result_codes(s->db, 0);

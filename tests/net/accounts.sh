@@ -123,6 +123,20 @@ ok "allows" allows shop2@example.com "$STRANGER" smtp
 is "… mail too" DUNNO "$(sends shop2@example.com $STRANGER)"
 ok "but what the file says holds" refuses shop@example.com 10.0.0.102 smtp
 
+# --- whom the file lets read and not write: what SQLite left beside it makes reading a way of writing
+mkdir -m 755 "$DIR/shared"
+account allow fred@example.com imap $SHOP --db "$DIR/shared/accounts.db"
+chmod 644 "$DIR/shared/accounts.db"
+printf '%4096s' '' >"$DIR/shared/accounts.db-wal"
+stranger() { setpriv --reuid=65534 --regid=65534 --clear-groups "$MR_BUILD/mailreeve" --runtime-dir "$RUN" account "$@" --db "$DIR/shared/accounts.db" 2>&1; }
+for what in list "show fred@example.com" "allow fred@example.com any"; do
+	# shellcheck disable=SC2086
+	is "who may not: $what: the way out" "3 run as root" "$(said=$(stranger $what); echo "$? ${said##*: }")"
+done
+rm "$DIR/shared/accounts.db-wal"
+chmod 600 "$DIR/shared/accounts.db"
+is "who may not even read" "3 run as root" "$(said=$(stranger list); echo "$? ${said##*: }")"
+
 # --- MariaDB
 if ! database_make; then
 	skip "MariaDB" "$no_database"
