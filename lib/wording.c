@@ -354,7 +354,8 @@ static void step_node(struct layout *l, size_t node, size_t at)
 		     n_more * EDIT < CUT ? n_more * EDIT : CUT + n_more, more);
 		return;
 	}
-	if (more && n->op == CHAR)
+	/* a byte too many: before an address a bracket, say */
+	if (more && (n->op == CHAR || n->variable->class == ADDRESS))
 		step(l, node, at, node, at + 1, EDIT, true);
 	if (!more) /* the line was cut */
 		step(l, node, at, l->p->n, at, CUT, true);

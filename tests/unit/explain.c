@@ -387,6 +387,8 @@ static void test_stated(void **state)
 		{ "user anna in from 192.0.2.1, no", 29, "ok" },
 		{ "user anna in from 192.0.2.1, ok.", 31, "the end of the line" },
 		{ "user anna in from", 13, "from" },
+		{ "user anna in from [192.0.2.1], ok", 18, "an address" },
+		{ "user anna in from (192.0.2.1), ok", 18, "an address" },
 	};
 
 	(void)state;
