@@ -3,9 +3,9 @@
  * entry_table.c - one kind of timed entries: by key, by expiry, and permits by the prefix a ban
  * would cover (entry_table.h).
  *
- * A pool of items that never move, an open-addressing hash with backward-shift deletion, a binary
- * heap.  All of it is sized once from the limit (untouched pages cost nothing), so no insert ever
- * stops to rehash.  The hash is keyed: clients choose their IPv6 addresses.
+ * A pool of items that never move, a hash with chains through them, a binary heap.  All of it is
+ * sized once from the limit (untouched pages cost nothing), and buckets come one at a time, so no
+ * insert ever stops to rehash.  The hash is keyed: clients choose their IPv6 addresses.
  *
  * Called by entry.c alone.  Never calls back, never reads a clock.  Only mr_entry_table_init fails.
  */
@@ -13,6 +13,9 @@
 
 #include <string.h>
 #include <sys/random.h>
+
+#define LOAD	2 /* buckets for each item: who is not there mostly has an empty one */
+#define BUCKETS 64 /* of an empty table */
 
 /* --- keys and hashes -------------------------------------------------------------------------- */
 
@@ -51,69 +54,85 @@ static uint32_t key_hash(const struct mr_entry_table *t, const struct mr_entry_k
 	return (uint32_t)mix(mix(half[0] ^ t->seed[0], half[1] ^ t->seed[1]), t->seed[0] | 1);
 }
 
-/* One of the two hashes of a table; `plen6` says how its keys are cut. */
-struct book_hash {
-	uint32_t *slot;
-	uint8_t plen6;
-};
+enum { BY_KEY, BY_GROUP };
 
-static struct book_hash by_key(const struct mr_entry_table *t)
+static uint32_t *bucket_of(const struct mr_entry_hash *h, uint32_t hash)
 {
-	return (struct book_hash){ t->slot, 128 };
-}
-static struct book_hash by_group(const struct mr_entry_table *t)
-{
-	return (struct book_hash){ t->group, t->group_plen6 };
+	uint32_t i = hash & h->mask;
+
+	return &h->bucket[i < h->buckets ? i : i & h->mask >> 1];
 }
 
-/* The slot that holds the key, or the empty one where it would go. */
-static uint32_t hash_slot(const struct mr_entry_table *t, struct book_hash h,
-			  const struct mr_entry_key *k)
+/* The link that leads to the key's item, or the chain's end, where it is 0. */
+static uint32_t *find_link(const struct mr_entry_table *t, int by, const struct mr_entry_key *k)
 {
-	uint32_t s = key_hash(t, k) & t->mask;
+	const struct mr_entry_hash *h = &t->hash[by];
+	uint32_t *p = bucket_of(h, key_hash(t, k));
 
-	for (; h.slot[s]; s = (s + 1) & t->mask) {
-		struct mr_entry_key other = key_cut(t->item[h.slot[s] - 1].key, h.plen6);
+	for (; *p; p = &t->item[*p - 1].chain[by]) {
+		struct mr_entry_key other = key_cut(t->item[*p - 1].key, h->plen6);
 
 		if (memcmp(&other, k, sizeof(other)) == 0)
 			break;
 	}
-	return s;
+	return p;
 }
 
-/* Empties a slot and moves up what a search would no longer reach. */
-static void hash_clear(const struct mr_entry_table *t, struct book_hash h, uint32_t s)
+/* One bucket more: takes its items out of the one that had them. */
+static void add_bucket(struct mr_entry_table *t, int by)
 {
-	uint32_t hole = s;
+	struct mr_entry_hash *h = &t->hash[by];
+	uint32_t fresh = h->buckets, mask = fresh > h->mask ? 2 * h->mask + 1 : h->mask, i;
+	uint32_t *from = &h->bucket[fresh & mask >> 1], *to = &h->bucket[fresh];
 
-	for (;;) {
-		struct mr_entry_key k;
-		uint32_t home;
+	while ((i = *from)) {
+		struct mr_entry_item *item = &t->item[i - 1];
+		struct mr_entry_key k = key_cut(item->key, h->plen6);
 
-		s = (s + 1) & t->mask;
-		if (!h.slot[s])
-			break;
-		k = key_cut(t->item[h.slot[s] - 1].key, h.plen6);
-		home = key_hash(t, &k) & t->mask;
-		if (((s - home) & t->mask) >= ((s - hole) & t->mask)) {
-			h.slot[hole] = h.slot[s];
-			hole = s;
+		if ((key_hash(t, &k) & mask) == fresh) {
+			*from = item->chain[by];
+			*to = i;
+			to = &item->chain[by];
+			*to = 0;
+		} else {
+			from = &item->chain[by];
 		}
 	}
-	h.slot[hole] = 0;
+	h->buckets++;
+	h->mask = mask;
+}
+
+/* The key is in no item yet. */
+static void chain_in(struct mr_entry_table *t, int by, const struct mr_entry_key *k, uint32_t n)
+{
+	struct mr_entry_hash *h = &t->hash[by];
+	uint32_t *p;
+
+	h->used++;
+	for (int i = 0; i < LOAD && h->used * LOAD > h->buckets && h->buckets < h->max; i++)
+		add_bucket(t, by);
+	p = bucket_of(h, key_hash(t, k));
+	t->item[n].chain[by] = *p;
+	*p = n + 1;
+}
+
+static void chain_out(struct mr_entry_table *t, int by, uint32_t *link)
+{
+	*link = t->item[*link - 1].chain[by];
+	t->hash[by].used--;
 }
 
 struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 					  const struct mr_entry_key *k)
 {
-	uint32_t s = hash_slot(t, by_key(t), k);
+	uint32_t n = *find_link(t, BY_KEY, k);
 
-	return t->slot[s] ? &t->item[t->slot[s] - 1] : NULL;
+	return n ? &t->item[n - 1] : NULL;
 }
 
 void mr_entry_table_expect(const struct mr_entry_table *t, const struct mr_entry_key *k)
 {
-	__builtin_prefetch(&t->slot[key_hash(t, k) & t->mask]);
+	__builtin_prefetch(bucket_of(&t->hash[BY_KEY], key_hash(t, k)));
 }
 
 /* --- the heap --------------------------------------------------------------------------------- */
@@ -158,32 +177,35 @@ static bool grouped(const struct mr_entry_table *t, const struct mr_entry_key *k
 	struct mr_addr a;
 
 	memcpy(a.b, k->addr, sizeof(a.b));
-	return t->group && t->group_plen6 < t->plen6 && !mr_addr_is4(&a);
+	return t->hash[BY_GROUP].bucket && t->group_plen6 < t->plen6 && !mr_addr_is4(&a);
 }
 
 static void group_add(struct mr_entry_table *t, uint32_t n)
 {
 	struct mr_entry_item *i = &t->item[n];
 	struct mr_entry_key k;
-	uint32_t s, first;
+	uint32_t *link;
 
 	i->prev = i->next = MR_ENTRY_NONE;
 	if (!grouped(t, &i->key))
 		return;
 	k = key_cut(i->key, t->group_plen6);
-	s = hash_slot(t, by_group(t), &k);
-	first = t->group[s] - 1; /* an empty slot is 0: MR_ENTRY_NONE */
-	i->next = first;
-	if (first != MR_ENTRY_NONE)
-		t->item[first].prev = n;
-	t->group[s] = n + 1;
+	link = find_link(t, BY_GROUP, &k);
+	if (!*link) {
+		chain_in(t, BY_GROUP, &k, n);
+		return;
+	}
+	i->next = *link - 1;
+	i->chain[BY_GROUP] = t->item[i->next].chain[BY_GROUP];
+	t->item[i->next].prev = n;
+	*link = n + 1;
 }
 
 static void group_remove(struct mr_entry_table *t, uint32_t n)
 {
 	struct mr_entry_item *i = &t->item[n];
 	struct mr_entry_key k;
-	uint32_t s;
+	uint32_t *link;
 
 	if (!grouped(t, &i->key))
 		return;
@@ -194,16 +216,18 @@ static void group_remove(struct mr_entry_table *t, uint32_t n)
 		return;
 	}
 	k = key_cut(i->key, t->group_plen6);
-	s = hash_slot(t, by_group(t), &k);
-	if (i->next != MR_ENTRY_NONE)
-		t->group[s] = i->next + 1;
-	else
-		hash_clear(t, by_group(t), s);
+	link = find_link(t, BY_GROUP, &k);
+	if (i->next == MR_ENTRY_NONE) {
+		chain_out(t, BY_GROUP, link);
+		return;
+	}
+	t->item[i->next].chain[BY_GROUP] = i->chain[BY_GROUP];
+	*link = i->next + 1;
 }
 
 uint32_t mr_entry_table_group(const struct mr_entry_table *t, const struct mr_entry_key *prefix)
 {
-	return t->group ? t->group[hash_slot(t, by_group(t), prefix)] - 1 : MR_ENTRY_NONE;
+	return t->hash[BY_GROUP].bucket ? *find_link(t, BY_GROUP, prefix) - 1 : MR_ENTRY_NONE;
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -212,40 +236,47 @@ void mr_entry_table_clear(struct mr_entry_table *t)
 {
 	free(t->item);
 	free(t->heap);
-	free(t->slot);
-	free(t->group);
+	free(t->hash[BY_KEY].bucket);
+	free(t->hash[BY_GROUP].bucket);
 	free(t->live);
 	memset(t, 0, sizeof(*t));
+}
+
+static int hash_init(struct mr_entry_hash *h, uint32_t max, uint8_t plen6)
+{
+	uint32_t buckets = max * LOAD > BUCKETS ? max * LOAD : BUCKETS;
+
+	*h = (struct mr_entry_hash){
+		.buckets = BUCKETS, .mask = BUCKETS - 1, .max = buckets, .plen6 = plen6
+	};
+	h->bucket = calloc(buckets, sizeof(*h->bucket));
+	return h->bucket ? 0 : -ENOMEM;
 }
 
 int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, uint8_t group_plen6,
 			bool groups)
 {
-	size_t slots = 16;
 	uint64_t seed[2];
+	int r;
 
 	if (max == 0 || max > MR_ENTRY_NONE / 4 || plen6 > 128 || group_plen6 > 128)
 		return -EINVAL;
-	while (slots < (size_t)max * 2)
-		slots *= 2;
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
 	*t = (struct mr_entry_table){ .seed = { seed[0], seed[1] },
-				      .mask = (uint32_t)slots - 1,
 				      .max = max,
 				      .free = MR_ENTRY_NONE,
 				      .plen6 = plen6,
 				      .group_plen6 = group_plen6 };
 	t->item = calloc(max, sizeof(*t->item));
 	t->heap = calloc(max, sizeof(*t->heap));
-	t->slot = calloc(slots, sizeof(*t->slot));
-	t->group = groups ? calloc(slots, sizeof(*t->group)) : NULL;
 	t->live = calloc(max / 64 + 1, sizeof(*t->live));
-	if (!t->live || !t->item || !t->heap || !t->slot || (groups && !t->group)) {
+	r = t->live && t->item && t->heap ? hash_init(&t->hash[BY_KEY], max, 128) : -ENOMEM;
+	if (r == 0 && groups)
+		r = hash_init(&t->hash[BY_GROUP], max, group_plen6);
+	if (r < 0)
 		mr_entry_table_clear(t);
-		return -ENOMEM;
-	}
-	return 0;
+	return r;
 }
 
 static void hold(struct mr_entry_table *t, uint64_t services, bool more)
@@ -291,7 +322,7 @@ struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const stru
 	t->item[n].cut = 0;
 	t->live[n / 64] |= 1ull << n % 64;
 	hold(t, v->services, true);
-	t->slot[hash_slot(t, by_key(t), k)] = n + 1;
+	chain_in(t, BY_KEY, k, n);
 	group_add(t, n);
 	t->used++;
 	heap_put(t, t->used - 1, (struct mr_entry_end){ v->expires, n });
@@ -306,7 +337,7 @@ void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
 	t->live[n / 64] &= ~(1ull << n % 64);
 	hold(t, i->v.services, false);
 	group_remove(t, n);
-	hash_clear(t, by_key(t), hash_slot(t, by_key(t), &i->key));
+	chain_out(t, BY_KEY, find_link(t, BY_KEY, &i->key));
 	t->used--;
 	if (place != t->used)
 		heap_put(t, place, t->heap[t->used]);

@@ -15,6 +15,7 @@ struct mr_entry_item {
 	uint32_t heap; /* place in the heap; MR_ENTRY_NONE: free, and `next` chains the free ones */
 	uint32_t prev, next; /* permits: those under the same ban prefix */
 	uint32_t cut; /* book_rekey.c: what it decided, and in which change of keys */
+	uint32_t chain[2]; /* number + 1 of the next in the bucket of either hash */
 };
 
 /* A place in the heap.  The end stands here, too, so that items need not be looked at. */
@@ -23,14 +24,22 @@ struct mr_entry_end {
 	uint32_t item;
 };
 
+/* Linear hashing (Litwin 1980): buckets come one at a time, each takes what belongs to it out of
+ * one that stands; so few entries need few pages, and no insert ever stops to rehash. */
+struct mr_entry_hash {
+	uint32_t *bucket; /* item + 1; NULL: there is no such hash */
+	uint32_t buckets, mask; /* mask: the least 2^n - 1 that reaches the last bucket */
+	uint32_t max, used; /* buckets at most; items in them */
+	uint8_t plen6; /* to which keys are cut */
+};
+
 struct mr_entry_table {
 	struct mr_entry_item *item;
 	struct mr_entry_end *heap; /* the first to run out on top */
-	uint32_t *slot; /* key -> item + 1 */
-	uint32_t *group; /* ban prefix -> first permit under it + 1; permits only */
+	/* by key; of permits, the first under each ban prefix */
+	struct mr_entry_hash hash[2];
 	uint64_t *live; /* a bit an item: a walk need not look at those that are free */
 	uint32_t holders[MR_SERVICES_MAX]; /* entries that name a service; none of all services */
-	uint32_t mask; /* of both hashes */
 	uint32_t max, used, touched, free; /* `touched` items were ever in use */
 	uint8_t plen6, group_plen6;
 	uint64_t seed[2];
