@@ -4,57 +4,74 @@
  * the verdict (OpenSMTPD, popa3d, …), or the login has the address and the logout has not
  * (Dovecot).
  *
- * A fixed table, so that hostile traffic cannot make it grow: sets of MR_JOIN_WAYS slots by the
- * hash of scope and key; in a full set what was put first goes, notes before sessions.  What has
- * gone means no event, never a wrong one: scope and key are compared whole.  Strings are copied in;
- * what mr_join_get() hands out lives until the next put.  Never logs.  mr_join_put() cannot fail
- * once the table stands, but for a key that is too long (-EINVAL).
+ * All of it is fixed, so that hostile traffic cannot make it grow.  Records are written one behind
+ * the other into rings, and an index of sets of MR_JOIN_WAYS by the hash of scope and key says
+ * where: so what is remembered lies densely, in few pages, however many sessions there are room
+ * for. In a full set what was put first goes, notes before sessions; in a full ring, too, and notes
+ * have a ring of their own.  What has gone means no event, never a wrong one: scope and key are
+ * compared whole.  Strings are copied in; what mr_join_get() hands out lives until the next put.
+ * Never logs. mr_join_put() cannot fail once the table stands, but for a key that is too long
+ * (-EINVAL).
  */
 #include <mailreeve/format.h>
 
-#define MR_JOIN_WAYS 4 /* slots that one key may take; eviction looks at no more */
-#define SCOPE_BYTES  12
+#define MR_JOIN_WAYS 4 /* places that one key may take; eviction looks at no more */
+#define SCOPE_BYTES  12 /* of a scope's name, with its NUL */
+#define SESSION_SIZE 256 /* bytes for each session, where most need a hundred */
+#define NOTE_SIZE    64 /* and for each note, which has no user */
 
-struct slot {
+/* As it is saved, too; behind it scope, key and user. */
+struct record {
 	struct mr_addr addr;
 	uint64_t time_us;
-	uint8_t family;
-	uint8_t key_len;
 	uint16_t user_len;
-	char scope[SCOPE_BYTES];
-	char text[MR_JOIN_KEY + MR_JOIN_USER]; /* the key and, directly behind it, the user */
+	uint8_t family, key_len, scope_len;
+	uint8_t unused[3];
+	char text[];
 };
-/* Most keys are asked for once and not found: the tags say so without a look at the slots, which
- * stand apart so that all tags fit into a cache.  A slot that is given up is chosen here, too. */
+#define RECORD_MAX (sizeof(struct record) + SCOPE_BYTES + MR_JOIN_KEY + MR_JOIN_USER)
+
+struct ring {
+	char *bytes;
+	size_t size;
+	uint64_t end; /* where the next record goes, as if the ring had no end */
+};
+/* Most keys are asked for once and not found: the tags say so without a look at the records. */
 struct set {
-	uint64_t age[MR_JOIN_WAYS]; /* 0: free */
+	uint64_t at[MR_JOIN_WAYS]; /* where it is in its ring, and one; 0: free */
 	uint32_t tag[MR_JOIN_WAYS]; /* of the key's hash */
 	bool note[MR_JOIN_WAYS];
 };
 struct mr_join {
-	uint64_t clock;
+	struct ring ring[2]; /* sessions, notes */
 	size_t sets;
-	struct slot *slot; /* MR_JOIN_WAYS for each set */
 	struct set set[];
 };
+
+static int ring_new(struct ring *r, size_t size)
+{
+	size_t at_least = MR_JOIN_WAYS * RECORD_MAX;
+
+	r->size = (size > at_least ? size : at_least) & ~(size_t)7;
+	r->bytes = malloc(r->size);
+	return r->bytes ? 0 : -ENOMEM;
+}
 
 int mr_join_new(size_t sessions, struct mr_join **out)
 {
 	size_t sets = (sessions + MR_JOIN_WAYS - 1) / MR_JOIN_WAYS;
-	struct mr_join *j;
+	_cleanup_(mr_join_freep) struct mr_join *j = NULL;
 
-	if (sets == 0 || sets > SIZE_MAX / MR_JOIN_WAYS / sizeof(struct slot) / 2)
+	if (sets == 0 || sets > UINT32_MAX / MR_JOIN_WAYS / SESSION_SIZE)
 		return -EINVAL;
 	j = calloc(1, sizeof(*j) + sets * sizeof(j->set[0]));
 	if (!j)
 		return -ENOMEM;
 	j->sets = sets;
-	j->slot = calloc(sets, MR_JOIN_WAYS * sizeof(*j->slot));
-	if (!j->slot) {
-		free(j);
+	if (ring_new(&j->ring[0], sessions * SESSION_SIZE) < 0 ||
+	    ring_new(&j->ring[1], sessions * NOTE_SIZE) < 0)
 		return -ENOMEM;
-	}
-	*out = j;
+	*out = MR_TAKE_PTR(j);
 	return 0;
 }
 
@@ -62,8 +79,33 @@ void mr_join_free(struct mr_join *j)
 {
 	if (!j)
 		return;
-	free(j->slot);
+	free(j->ring[0].bytes);
+	free(j->ring[1].bytes);
 	free(j);
+}
+
+/* The record of a place; NULL: it is free, or has been written over. */
+static struct record *record_of(const struct mr_join *j, const struct set *set, size_t n)
+{
+	const struct ring *r = &j->ring[set->note[n]];
+	uint64_t at = set->at[n] - 1;
+
+	return set->at[n] && r->end <= at + r->size ? (void *)(r->bytes + at % r->size) : NULL;
+}
+
+/* Room for n bytes in one piece; what was there is given up. */
+static struct record *append(struct ring *r, size_t n, uint64_t *at)
+{
+	size_t begin = r->end % r->size;
+
+	n = (n + 7) & ~(size_t)7;
+	if (begin + n > r->size) {
+		r->end += r->size - begin;
+		begin = 0;
+	}
+	*at = r->end;
+	r->end += n;
+	return (void *)(r->bytes + begin);
 }
 
 /* FNV-1a (Fowler, Noll, Vo), eight bytes a step.  An attacker who makes keys collide evicts only
@@ -82,32 +124,39 @@ static uint64_t hash(uint64_t h, const char *p, size_t n)
 	return h ^ h >> 32;
 }
 
-/* Where a key belongs: a set, and the slot in it, MR_JOIN_WAYS if it is not there. */
+/* Where a key belongs: a set, and the place in it, MR_JOIN_WAYS if it is not there. */
 struct place {
 	struct set *set; /* NULL: no key that is kept */
-	struct slot *slots;
+	const struct record *record; /* NULL: not there */
 	uint32_t tag;
 	size_t n;
 };
 
+static bool is_of(const struct record *r, const char *scope, size_t scope_len, struct mr_str key)
+{
+	return r && r->key_len == key.n && r->scope_len == scope_len &&
+	       memcmp(r->text, scope, scope_len) == 0 &&
+	       memcmp(r->text + scope_len, key.p, key.n) == 0;
+}
+
 static struct place find(struct mr_join *j, const char *scope, struct mr_str key)
 {
 	struct place p = { .n = MR_JOIN_WAYS };
-	size_t scope_len = strlen(scope), number;
+	size_t scope_len = strlen(scope);
 	uint64_t h;
 
 	if (key.n == 0 || key.n > MR_JOIN_KEY || scope_len >= SCOPE_BYTES)
 		return p;
 	h = hash(hash(0xcbf29ce484222325u, scope, scope_len), key.p, key.n);
-	number = h % j->sets;
-	p.set = &j->set[number];
-	p.slots = &j->slot[number * MR_JOIN_WAYS];
+	p.set = &j->set[(h & UINT32_MAX) * j->sets >> 32];
 	p.tag = (uint32_t)(h >> 32);
-	for (size_t i = 0; i < MR_JOIN_WAYS && p.n == MR_JOIN_WAYS; i++)
-		if (p.set->age[i] && p.set->tag[i] == p.tag && p.slots[i].key_len == key.n &&
-		    memcmp(p.slots[i].text, key.p, key.n) == 0 &&
-		    strcmp(p.slots[i].scope, scope) == 0)
+	for (size_t i = 0; i < MR_JOIN_WAYS && p.n == MR_JOIN_WAYS; i++) {
+		if (!p.set->at[i] || p.set->tag[i] != p.tag)
+			continue;
+		p.record = record_of(j, p.set, i);
+		if (is_of(p.record, scope, scope_len, key))
 			p.n = i;
+	}
 	return p;
 }
 
@@ -120,66 +169,73 @@ static bool is_note(const struct mr_joined *v)
 	return v->family == MR_FAMILY_NONE && memcmp(&v->addr, &none, sizeof(none)) == 0;
 }
 
-/* The slot of a full set that is given up: a note before a session, then the oldest */
+/* The place of a full set that is given up: a note before a session, then the oldest */
 static size_t victim(const struct set *set)
 {
 	size_t n = 0;
 
 	for (size_t i = 1; i < MR_JOIN_WAYS; i++)
-		if (set->note[i] != set->note[n] ? set->note[i] : set->age[i] < set->age[n])
+		if (set->note[i] != set->note[n] ? set->note[i] : set->at[i] < set->at[n])
 			n = i;
 	return n;
 }
 
-/* A free slot of the set, or MR_JOIN_WAYS */
-static size_t vacancy(const struct set *set)
+/* A free place of the set, or MR_JOIN_WAYS */
+static size_t vacancy(const struct mr_join *j, const struct set *set)
 {
 	size_t n = 0;
 
-	while (n < MR_JOIN_WAYS && set->age[n])
+	while (n < MR_JOIN_WAYS && record_of(j, set, n))
 		n++;
 	return n;
 }
 
 int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v)
 {
+	struct record head = { .addr = v->addr,
+			       .time_us = v->time_us,
+			       .family = (uint8_t)v->family,
+			       .key_len = (uint8_t)key.n };
 	struct place p = find(j, scope, key);
-	struct slot *s;
+	struct record *r;
+	uint64_t at;
 
 	if (!p.set)
 		return -EINVAL;
 	if (p.n == MR_JOIN_WAYS)
-		p.n = vacancy(p.set);
+		p.n = vacancy(j, p.set);
 	if (p.n == MR_JOIN_WAYS)
 		p.n = victim(p.set);
-	p.set->age[p.n] = ++j->clock;
+	head.scope_len = (uint8_t)strlen(scope);
+	head.user_len = (uint16_t)(v->user.n < MR_JOIN_USER ? v->user.n : MR_JOIN_USER);
+	r = append(&j->ring[is_note(v)], sizeof(*r) + head.scope_len + head.key_len + head.user_len,
+		   &at);
+	if (head.user_len) /* first: the name may have come from here */
+		memmove(r->text + head.scope_len + head.key_len, v->user.p, head.user_len);
+	*r = head;
+	memcpy(r->text, scope, head.scope_len);
+	memcpy(r->text + head.scope_len, key.p, head.key_len);
+	p.set->at[p.n] = at + 1;
 	p.set->tag[p.n] = p.tag;
 	p.set->note[p.n] = is_note(v);
-	s = &p.slots[p.n];
-	s->addr = v->addr;
-	s->family = (uint8_t)v->family;
-	s->time_us = v->time_us;
-	s->key_len = (uint8_t)key.n;
-	s->user_len = (uint16_t)(v->user.n < MR_JOIN_USER ? v->user.n : MR_JOIN_USER);
-	strcpy(s->scope, scope);
-	if (s->user_len) /* before the key: the name may have come from here */
-		memmove(s->text + key.n, v->user.p, s->user_len);
-	memcpy(s->text, key.p, key.n);
 	return 0;
+}
+
+static void joined_of(const struct record *r, struct mr_joined *out)
+{
+	*out = (struct mr_joined){ .addr = r->addr,
+				   .family = r->family,
+				   .user = { r->text + r->scope_len + r->key_len, r->user_len },
+				   .time_us = r->time_us };
 }
 
 bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out)
 {
 	struct place p = find(j, scope, key);
-	const struct slot *s;
 
 	if (p.n == MR_JOIN_WAYS)
 		return false;
-	s = &p.slots[p.n];
-	*out = (struct mr_joined){ .addr = s->addr,
-				   .family = s->family,
-				   .user = { s->text + s->key_len, s->user_len },
-				   .time_us = s->time_us };
+	joined_of(p.record, out);
 	return true;
 }
 
@@ -188,29 +244,12 @@ void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key)
 	struct place p = find(j, scope, key);
 
 	if (p.n < MR_JOIN_WAYS)
-		p.set->age[p.n] = 0;
+		p.set->at[p.n] = 0;
 }
 
-struct saved {
-	struct mr_addr addr;
-	uint64_t time_us;
-	uint16_t user_len;
-	uint8_t family, key_len, scope_len;
-	uint8_t unused[3];
-}; /* and scope, key, user */
-
-static void save_slot(const struct slot *s, FILE *f)
+static void save_record(const struct record *r, FILE *f)
 {
-	struct saved v = { .addr = s->addr,
-			   .time_us = s->time_us,
-			   .user_len = s->user_len,
-			   .family = s->family,
-			   .key_len = s->key_len,
-			   .scope_len = (uint8_t)strlen(s->scope) };
-
-	fwrite(&v, sizeof(v), 1, f);
-	fwrite(s->scope, 1, v.scope_len, f);
-	fwrite(s->text, 1, (size_t)v.key_len + v.user_len, f);
+	fwrite(r, 1, sizeof(*r) + r->scope_len + r->key_len + r->user_len, f);
 }
 
 /* Those of a set in the order in which they came: so the oldest goes first again. */
@@ -218,19 +257,19 @@ int mr_join_save(const struct mr_join *j, FILE *f)
 {
 	for (size_t i = 0; i < j->sets; i++) {
 		const struct set *set = &j->set[i];
-		uint64_t done = 0;
+		bool done[MR_JOIN_WAYS] = { false };
 
 		for (size_t n = 0; n < MR_JOIN_WAYS; n++) {
 			size_t next = MR_JOIN_WAYS;
 
 			for (size_t k = 0; k < MR_JOIN_WAYS; k++)
-				if (set->age[k] > done &&
-				    (next == MR_JOIN_WAYS || set->age[k] < set->age[next]))
+				if (!done[k] && record_of(j, set, k) &&
+				    (next == MR_JOIN_WAYS || set->at[k] < set->at[next]))
 					next = k;
 			if (next == MR_JOIN_WAYS)
 				break;
-			done = set->age[next];
-			save_slot(&j->slot[i * MR_JOIN_WAYS + next], f);
+			done[next] = true;
+			save_record(record_of(j, set, next), f);
 		}
 	}
 	return ferror(f) ? -EIO : 0;
@@ -241,7 +280,7 @@ int mr_join_restore(struct mr_join *j, struct mr_str s)
 	char scope[SCOPE_BYTES];
 	struct mr_joined v;
 	struct mr_str key;
-	struct saved h;
+	struct record h;
 
 	while (s.n) {
 		if (s.n < sizeof(h))

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -216,6 +217,54 @@ static void test_joins(void **state)
 	mr_reader_free(r);
 }
 
+/* What the joiner hands out is what was put last under that key, or nothing, however often its
+ * rings have gone round; and what was put just now is always there.  MR_SEED repeats a run. */
+static void test_join_goes_round(void **state)
+{
+	enum { KEYS = 300 };
+	const char *env = getenv("MR_SEED");
+	unsigned int seed = env ? (unsigned int)strtoul(env, NULL, 0) : (unsigned int)time(NULL);
+	uint64_t last[2][KEYS] = { 0 }; /* time of what was put; 0: nothing, or it was dropped */
+	size_t found = 0;
+	struct mr_join *j;
+
+	(void)state;
+	print_message("MR_SEED=%u\n", seed);
+	assert_int_equal(mr_join_new(64, &j), 0);
+	for (uint64_t now = 1; now < 200000; now++) {
+		size_t k = (size_t)rand_r(&seed) % KEYS, note = (size_t)rand_r(&seed) % 2;
+		const char *scope = note ? "note" : "session";
+		char text[MR_JOIN_KEY], user[MR_JOIN_USER];
+		struct mr_str key = { text, 1 + k % MR_JOIN_KEY };
+		struct mr_joined v = { .family = note ? MR_FAMILY_NONE : MR_FAMILY_IMAP,
+				       .time_us = now,
+				       .user = { user, (size_t)rand_r(&seed) % MR_JOIN_USER } };
+
+		memset(text, (int)('a' + k / MR_JOIN_KEY), sizeof(text));
+		memset(user, (int)now, sizeof(user));
+		if (rand_r(&seed) % 3 == 0 && mr_join_get(j, scope, key, &v)) {
+			assert_int_equal(v.time_us, last[note][k]);
+			for (size_t i = 0; i < v.user.n; i++)
+				assert_int_equal((uint8_t)v.user.p[i], (uint8_t)v.time_us);
+			found++;
+			v.time_us = now;
+			v.user.p = user;
+		}
+		if (rand_r(&seed) % 8 == 0) {
+			mr_join_drop(j, scope, key);
+			assert_false(mr_join_get(j, scope, key, &v));
+			last[note][k] = 0;
+			continue;
+		}
+		assert_int_equal(mr_join_put(j, scope, key, &v), 0);
+		last[note][k] = now;
+		assert_true(mr_join_get(j, scope, key, &v));
+		assert_int_equal(v.time_us, now);
+	}
+	assert_true(found > 1000);
+	mr_join_free(j);
+}
+
 /* Who tries passwords fills the table with notes: sessions are not pushed out by them. */
 static void test_notes_go_first(void **state)
 {
@@ -320,9 +369,10 @@ static void test_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),	       cmocka_unit_test(test_joins),
-		cmocka_unit_test(test_notes_go_first), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_restart),	       cmocka_unit_test(test_record),
+		cmocka_unit_test(test_lines),		cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_join_goes_round), cmocka_unit_test(test_notes_go_first),
+		cmocka_unit_test(test_table),		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
