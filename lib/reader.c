@@ -383,6 +383,7 @@ enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struc
 	const struct memo *m;
 	struct mr_line l;
 
+	l.program = (struct mr_str){ 0 };
 	while (n && p[n - 1] == '\r')
 		n--;
 	if (n <= MR_LINE_MAX)
