@@ -184,6 +184,31 @@ static void plain(struct mr_doctor *d)
 			      "ssl = no: every password goes in the clear");
 }
 
+static bool is_own_host(const char *block)
+{
+	return strncmp(block, "remote 127.", 11) == 0 || strncmp(block, "remote ::1/", 11) == 0 ||
+	       strncmp(block, "remote localhost/", 17) == 0;
+}
+
+/* protocol imap { … }, local 192.0.2.1 { … }, remote 192.0.2.0/24 { … } */
+static void plain_block(struct mr_doctor *d)
+{
+	const char *name = d->dovecot24 ? "/auth_allow_cleartext" : "/disable_plaintext_auth";
+	const char *clear = d->dovecot24 ? "yes" : "no";
+
+	for (size_t k = 0; k < d->dove.n; k++) {
+		const char *path = d->dove.v[k].name;
+		size_t n = strlen(path), tail = strlen(name);
+
+		if (n > tail && strcmp(path + n - tail, name) == 0 && !is_own_host(path) &&
+		    strcmp(d->dove.v[k].value, clear) == 0)
+			mr_doctor_say(d, MR_ADVICE_DANGER, "plain-login", FILE_, NULL,
+				      "%.*s: passwords are taken without TLS: who listens has a "
+				      "login that mailreeve believes",
+				      (int)(n - tail), path);
+	}
+}
+
 static void username_chars(struct mr_doctor *d)
 {
 	const char *chars = value(d, "auth_username_chars", NULL);
@@ -245,7 +270,7 @@ static void proxied(struct mr_doctor *d)
 }
 
 static void (*const checks[])(struct mr_doctor *d) = {
-	question, answers, attributes, plain, username_chars, log_format, proxied,
+	question, answers, attributes, plain, plain_block, username_chars, log_format, proxied,
 };
 
 void mr_doctor_dovecot(struct mr_doctor *d)
