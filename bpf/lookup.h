@@ -118,34 +118,44 @@ static __always_inline __u32 line_class(const struct mr_gen *g, const struct mr_
 	return which & 1 ? g->line4[1] : g->line4[0];
 }
 
-/* addr: host order */
-static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
+/* The line that tells the address's /16, or NULL if none does. */
+static __always_inline const struct mr_index_line *line_of4(__u32 slot, const struct mr_gen *g,
+							    __u32 addr)
 {
-	const struct mr_gen *g = &state.gen[slot & 1];
 	const struct mr_index_block *block;
-	__u32 net = addr >> 8, pack = g->index_pack & 3, at, class, line, code;
+	__u32 key, at;
 	void *map;
 
 	if (g->flags & MR_GEN_NEAR4)
-		return line_class(g, &g->near4.line[g->near4.of[addr >> 16] & (MR_NEAR_LINES - 1)],
-				  addr);
+		return &g->near4.line[g->near4.of[addr >> 16] & (MR_NEAR_LINES - 1)];
+	if (!(g->flags & MR_GEN_INDEX4) ||
+	    !(g->lines4[addr >> 19 & (MR_LINES / 8 - 1)] >> (addr >> 16 & 7) & 1))
+		return 0;
+	key = slot; /* copied here: what has an address lives on the stack from where it is set */
+	at = MR_INDEX_BLOCK((addr >> 8) & ~0xffu, g->index_pack & 3);
+	map = bpf_map_lookup_elem(&index4, &key);
+	block = map ? bpf_map_lookup_elem(map, &at) : 0;
+	return block ? &block->line : 0;
+}
+
+/* What no line tells.  addr: host order */
+static __noinline __u32 class_far4(__u32 slot, __u32 addr)
+{
+	const struct mr_gen *g = &state.gen[slot & 1];
+	const struct mr_index_block *block;
+	__u32 net = addr >> 8, pack = g->index_pack & 3, at, class, code;
+	void *map;
+
 	if (!(g->flags & MR_GEN_INDEX4))
 		return trie_class4(slot, g, addr);
-	line = g->lines4[net >> 11 & (MR_LINES / 8 - 1)] >> (net >> 8 & 7) & 1;
-	if (line) {
-		at = MR_INDEX_BLOCK(net & ~0xffu, pack);
-	} else {
-		at = MR_INDEX_BLOCK(net, pack);
-		touch_host(slot, g, addr);
-	}
+	at = MR_INDEX_BLOCK(net, pack);
+	touch_host(slot, g, addr);
 	map = bpf_map_lookup_elem(&index4, &slot);
 	if (!map)
 		return MR_CLASS_NONE;
 	block = bpf_map_lookup_elem(map, &at);
 	if (!block)
 		return MR_CLASS_NONE;
-	if (line)
-		return line_class(g, &block->line, addr);
 	code = block->code[MR_INDEX_BYTE(net, pack)];
 	if (pack)
 		code = g->index_code[code >> MR_INDEX_SHIFT(net, pack) &
@@ -160,6 +170,14 @@ static __always_inline __u32 class_of4(__u32 slot, __u32 addr)
 			return g->top4[code];
 	}
 	return trie_class4(slot, g, addr);
+}
+
+/* addr: host order */
+static __always_inline __u32 class_of4(__u32 slot, const struct mr_gen *g, __u32 addr)
+{
+	const struct mr_index_line *line = line_of4(slot, g, addr);
+
+	return line ? line_class(g, line, addr) : class_far4(slot, addr);
 }
 
 /* --- IPv6: tree, trie ------------------------------------------------------------------------- */

@@ -10,25 +10,25 @@
 SEC("xdp")
 int mr_l2(struct xdp_md *ctx)
 {
-	return mr_guard(ctx, 0, 0);
+	return mr_guard(ctx, 0);
 }
 
 SEC("xdp.frags")
 int mr_l2_frags(struct xdp_md *ctx)
 {
-	return mr_guard(ctx, 0, 1);
+	return mr_guard(ctx, MR_KIND_FRAGS);
 }
 
 SEC("xdp")
 int mr_l3(struct xdp_md *ctx)
 {
-	return mr_guard(ctx, 1, 0);
+	return mr_guard(ctx, MR_KIND_L3);
 }
 
 SEC("xdp.frags")
 int mr_l3_frags(struct xdp_md *ctx)
 {
-	return mr_guard(ctx, 1, 1);
+	return mr_guard(ctx, MR_KIND_L3 | MR_KIND_FRAGS);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -102,10 +102,19 @@ static __always_inline int mr_parse_ports(void *end, struct mr_packet *p)
 	return MR_PARSE_TCP;
 }
 
+/* A struct on the stack of another function keeps no bounds: the mask tells the verifier. */
+static __always_inline void *mr_tcp(const struct mr_packet *p)
+{
+	__u32 off = p->l4;
+
+	__asm__ volatile("" : "+r"(off));
+	return p->l3 + (off & MR_PARSE_OFFSET_MAX);
+}
+
 /* The flags, if the packet carries them.  Apart from the ports: only a hit needs them. */
 static __always_inline void mr_parse_flags(void *end, struct mr_packet *p)
 {
-	const __u8 *tcp = p->l3 + p->l4;
+	const __u8 *tcp = mr_tcp(p);
 
 	if (p->l4_bytes < MR_PARSE_FLAGS || (void *)(tcp + MR_PARSE_FLAGS) > end)
 		return;

@@ -46,7 +46,7 @@ static __always_inline int mr_group(const struct ethhdr *eth)
 static __always_inline int mr_reset_tcp(const struct mr_case *c, const struct mr_packet *p,
 					void *end, struct tcphdr *out)
 {
-	const struct tcphdr *tcp = p->l3 + p->l4;
+	const struct tcphdr *tcp = mr_tcp(p);
 	const __be32 *words = (const __be32 *)out;
 	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*out));
 
@@ -114,6 +114,7 @@ static __always_inline int mr_reset(struct xdp_md *ctx, const int l3, const int 
 	__u32 header = p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	struct ethhdr *eth = data;
 	struct tcphdr tcp = {};
+	void *tail;
 	__u8 mac[ETH_ALEN];
 	int surplus;
 
@@ -140,7 +141,9 @@ static __always_inline int mr_reset(struct xdp_md *ctx, const int l3, const int 
 	else
 		mr_reset_ip4(p->l3, c);
 	__builtin_memcpy(p->l3 + header, &tcp, sizeof(tcp));
-	surplus = end - (p->l3 + header + sizeof(tcp));
+	tail = p->l3 + header + sizeof(tcp);
+	__asm__ volatile("" : "+r"(tail)); /* else 32 bits of a pointer, which no verifier takes */
+	surplus = end - tail;
 	if (surplus > 0 && bpf_xdp_adjust_tail(ctx, -surplus))
 		return XDP_DROP;
 	return XDP_TX;

@@ -25,6 +25,9 @@ static __always_inline void mr_end_from4(union mr_end *e, __be32 addr)
 	e->word[3] = addr;
 }
 
+/* A cell that asks nothing more: the entries were asked, and this came out. */
+#define MR_CELL_OF(outcome) ((outcome)*0x0001000100010001ULL)
+
 struct mr_answer {
 	__u16 outcome;
 	__u8 permitted;
@@ -67,10 +70,10 @@ static __always_inline int mr_entry_holds(void *map, const union mr_end *source,
 }
 
 /* -1: a map of the slot is missing. */
-static __always_inline int mr_cell(__u32 slot, __u32 class, __u32 column, __u64 *out)
+static __always_inline int mr_cell(__u32 slot, const struct mr_gen *g, __u32 class, __u32 column,
+				   __u64 *out)
 {
-	const struct mr_gen *g = &state.gen[slot & 1];
-	__u32 index = class * g->columns + column;
+	__u32 index = class * g->columns + column, key, at;
 	const __u64 *cell;
 	void *map;
 
@@ -80,10 +83,12 @@ static __always_inline int mr_cell(__u32 slot, __u32 class, __u32 column, __u64 
 		*out = g->cell[index & (MR_CELLS_NEAR - 1)];
 		return 0;
 	}
-	map = bpf_map_lookup_elem(&cells, &slot);
+	key = slot;
+	at = index;
+	map = bpf_map_lookup_elem(&cells, &key);
 	if (!map)
 		return -1;
-	cell = bpf_map_lookup_elem(map, &index);
+	cell = bpf_map_lookup_elem(map, &at);
 	if (!cell)
 		return -1;
 	*out = *cell;
@@ -102,6 +107,26 @@ static __always_inline void mr_answer(__u32 slot, __u64 cell, __u32 service,
 	out->banned = state.bans_live && MR_CELL_ASKS_BAN(cell) &&
 		      mr_entry_holds(&bans, source, v6, g->ban_mask6, bit);
 	out->outcome = cell >> MR_CELL_SHIFT(out->permitted, out->banned);
+}
+
+/* Apart: few cells ask, and then a hash map takes most of the time. */
+static __noinline __u32 mr_ask4(__u32 slot, __u64 cell, __u32 service, __be32 addr)
+{
+	struct mr_answer answer;
+	union mr_end source;
+
+	mr_end_from4(&source, addr);
+	mr_answer(slot, cell, service, &source, 0, &answer);
+	return answer.outcome;
+}
+
+/* The outcome alone, of an IPv4 source. */
+static __always_inline __u32 mr_outcome4(__u32 slot, __u64 cell, __u32 service, __be32 addr)
+{
+	if ((state.permits_live && MR_CELL_ASKS_PERMIT(cell)) ||
+	    (state.bans_live && MR_CELL_ASKS_BAN(cell)))
+		return mr_ask4(slot, cell, service, addr);
+	return cell & 0xffff;
 }
 
 #endif

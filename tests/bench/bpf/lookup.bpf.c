@@ -51,7 +51,7 @@ static long v4_one(__u32 i, struct sum *s)
 
 	if (!p)
 		return 1;
-	s->classes += class_of4(s->slot, p->half[1]);
+	s->classes += class_of4(s->slot, &state.gen[s->slot & 1], p->half[1]);
 	return 0;
 }
 
