@@ -16,8 +16,15 @@
 static const char *const kinds[] = { "login", "logout", "failure", "abuse" };
 static const char *const families[] = { NULL, "smtp", "pop3", "imap", "sieve" };
 
+/* Told only if no format comes after it that takes the line. */
+struct refusal {
+	struct mr_reader_opinion o;
+	struct mr_explanation why;
+};
 struct explain {
 	const struct mr_line *line;
+	struct refusal *refusal;
+	size_t refusals, allocated;
 	json_t *json; /* NULL: for people */
 	const char *decided; /* the first format that was asked and knows the line */
 	bool taken;
@@ -126,11 +133,25 @@ static void show_refused(const struct explain *x, const struct mr_reader_opinion
 				"status warns of them"));
 }
 
+static void keep_refusal(struct explain *x, const struct mr_reader_opinion *o)
+{
+	if (mr_grow(&x->refusal, &x->allocated, x->refusals, sizeof(*x->refusal)) < 0)
+		return;
+	x->refusal[x->refusals++] = (struct refusal){ *o, *o->why };
+}
+
+static void show_refusals(struct explain *x)
+{
+	for (size_t i = 0; i < x->refusals && !x->taken; i++) {
+		x->refusal[i].o.why = &x->refusal[i].why;
+		show_refused(x, &x->refusal[i].o);
+	}
+}
+
 static void show_opinion(struct explain *x, const struct mr_reader_opinion *o)
 {
 	if (o->result != MR_PARSE_EVENT) {
-		if (!x->taken)
-			show_refused(x, o);
+		keep_refusal(x, o);
 	} else if (o->off) {
 		printf("%s would take the line, and is not in use here: it is asked only where a "
 		       "learn block names it\n",
@@ -303,6 +324,8 @@ static bool explain_line(struct mr_reader *r, const struct mr_ctl *ctl, const ch
 	} else if (!x.candidates) {
 		puts(nobody(&x, buf, sizeof(buf)));
 	}
+	show_refusals(&x);
+	free(x.refusal);
 	return x.taken;
 }
 

@@ -174,6 +174,14 @@ learn "the journal: libpam within Dovecot is left aside" 0 --dry-run --json c &&
 says '"line": ?2,'
 learn "explain: an own format gives up" 1 --explain -c own.conf 'myd: in anna at home' &&
 	says 'gave up at column 14: expected an address, found "at"'
+cat >two.conf <<'C'
+format one { program "myd"; login "user <user> in from <addr>"; failure "bad user <user> from <addr>"; }
+format two { program "myd"; login "welcome <user> at <addr>"; logout "bye <user> at <addr>"; }
+C
+learn "explain: several own formats, the last one takes it" 0 --explain -c two.conf 'myd: bye fred at 192.0.2.1' &&
+	says '^two takes the line' && { ! grep 'gave up' out >>err; result $? "explain: … and nobody else is told of"; }
+learn "explain: several own formats, and none takes it" 1 --explain -c two.conf 'myd: user fred in from home' &&
+	says '^one: gave up at column 24' && says '^two: gave up at column 6: expected "bye"'
 learn "explain: nobody knows it" 1 --explain 'cron: x' && says 'no format knows this program'
 learn "explain: two lines in one" 1 --explain "Nov 21 20:44:30 mx dovecot: imap-login: Login: \
 user=<aNov 21 20:44:31 mx dovecot: imap-login: Login: user=<b>, rip=192.0.2.1, lip=192.0.2.2" &&
