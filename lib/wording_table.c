@@ -53,12 +53,12 @@ static const char FORWARDED[] =
 	       "{?conn unix:auth-worker (pid={number},uid={number}): auth-worker<{number}>: " \
 	       "}{word}"
 #define D_REFUSED \
-	"{Password mismatch|password mismatch|Unknown user|unknown user|" \
+	"{{Password|password} mismatch{? (for LDAP bind)}|Unknown user|unknown user|" \
 	"Invalid credentials|invalid credentials|" \
 	"Login failed (status=1)|pam_authenticate() failed: {Permission denied|" \
 	"Authentication failure{? ({Password|password} mismatch?)}|" \
 	"User not known to the underlying authentication module}}" \
-	"{? (given password: {given})| (SHA1 of given password: {given})}"
+	"{? ({?SHA1 of }given password: {given}){? - trying the next {passdb|userdb}}}"
 
 /* --- Postfix */
 #define P_CLIENT "{host}[{address}]{?:{port}}"
@@ -117,7 +117,7 @@ const struct mr_wording mr_wordings[] = {
 	{ "dovecot", NULL, D_ABUSE "{?method={method},{? }}" D_FIELDS, NULL, false },
 	{ "dovecot", NULL, D_LOGIN D_END "{text} ({no auth attempts|client didn't finish SASL "
 	  "auth|disconnected before|disconnected while|cert required|tried to use}{text}): "
-	  "user=<{user}>" D_TAIL, NO_LOGIN, false },
+	  "{text}", NO_LOGIN, false },
 	{ "dovecot", NULL, D_LOGIN "proxy({user}{?,{text}:{port}}): {started|Started} "
 	  "proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
 	{ "dovecot", NULL, D_LOGIN "Started proxying to {text}: user=<{user}>" D_TAIL, NULL, false },
@@ -187,6 +187,8 @@ const struct mr_wording mr_wordings[] = {
 	{ "courier", "couriertcpd", CO_CONNECTION, NO_LOGIN, false },
 	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}msg=\"535 "
 	  "Authentication failed.\",cmd: {AUTH {method} {password} {user}|{text}}", NULL, false },
+	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}{?ident={text},}from={text}",
+	  REFUSED_MAIL, false },
 	{ "courier", "*esmtpd*", "error,relay={address},{?port={port},}msg=\"502 ESMTP command "
 	  "error\",cmd: {GET|POST|CONNECT} {text}", NULL, false },
 	{ "courier", "courierd", "newmsg,id={word}, auth={user}: dns; {text} (" HOST ")",
@@ -221,8 +223,12 @@ const struct mr_wording mr_wordings[] = {
 	  false },
 	{ "exim", NULL, E_HEAD "{word} authenticator failed for {?H=}" E_HOST ": {435|501|553} "
 	  "{text}", "the attempt could not be judged: no password was refused", false },
-	{ "exim", NULL, E_HEAD "{?{word} }H={text} {rejected|temporarily rejected} {text}",
-	  REFUSED_MAIL, false },
+	{ "exim", NULL, E_HEAD "{?{word} }H={text} {rejected|temporarily rejected|sender verify} "
+	  "{text}", REFUSED_MAIL, false },
+	{ "exim", NULL, E_HEAD "SMTP protocol error in \"{text}", REFUSED_MAIL, false },
+	{ "exim", NULL, E_HEAD "no MAIL in SMTP connection from " E_HOST " D={text}", NO_LOGIN,
+	  false },
+	{ "exim", NULL, E_HEAD "{?{word} }SMTP connection from {text}", NO_LOGIN, false },
 	{ "exim", NULL, E_HEAD "{word} <= {text}{ P=local| P=smtp| P=esmtp| P=esmtps}{? {text}"
 	  "}", "mail of a program or of another server: nobody has logged in", false },
 	{ "horde", NULL, "{?HORDE{?:} }{?[{word}] }{?[{word}] }{?[{word}] }FAILED LOGIN for "
@@ -264,6 +270,11 @@ const struct mr_wording mr_wordings[] = {
 	  "relay=" S_RELAY, NULL, false },
 	{ "sendmail", NULL, "{?{word}: }AUTH failure ({method}): {generic failure|temporary "
 	  "failure|out of memory}{text}", OUR_FAULT, false },
+	{ "sendmail", NULL, "{?{word}: }ruleset={word}, {text}reject={text}", REFUSED_MAIL, false },
+	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: {EXPN|expn|VRFY|vrfy} {text}",
+	  REFUSED_MAIL, false },
+	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)} did not issue {text}", NO_LOGIN,
+	  false },
 	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: possible SMTP attack: "
 	  "command={token}, count={number}", NULL, false },
 	{ "sendmail", NULL, "{?{word}: }" HOST "{? (may be forged)}: probable open proxy: "

@@ -118,6 +118,7 @@ uint32_t mr_dovecot_auth_told(struct mr_join *j, const struct mr_event *e, uint6
 static bool is_verdict(struct mr_str s)
 {
 	static const char *const words[] = { "Password mismatch",
+					     "Password mismatch (for LDAP bind)",
 					     "unknown user",
 					     "invalid credentials",
 					     "Login failed (status=1)",
