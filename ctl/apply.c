@@ -38,9 +38,21 @@ static void apply_findings(const json_t *summary, const char *key, const char *g
 	}
 }
 
-static long long apply_number(const json_t *summary, const char *key)
+static unsigned long long apply_number(const json_t *summary, const char *key)
 {
-	return (long long)json_integer_value(json_object_get(summary, key));
+	return (unsigned long long)json_integer_value(json_object_get(summary, key));
+}
+
+static void apply_counts(const json_t *summary)
+{
+	unsigned long long rules = apply_number(summary, "rules");
+	unsigned long long prefixes6 = apply_number(summary, "prefixes6");
+	unsigned long long classes = apply_number(summary, "classes");
+
+	printf(": %llu rule%s, %llu IPv4 and %llu IPv6 prefix%s, %llu class%s, %.2f s", rules,
+	       mr_plural(rules), apply_number(summary, "prefixes4"), prefixes6,
+	       prefixes6 == 1 ? "" : "es", classes, classes == 1 ? "" : "es",
+	       json_number_value(json_object_get(summary, "seconds")));
 }
 
 static void apply_print(uint64_t generation, const json_t *summary, bool asked)
@@ -50,10 +62,7 @@ static void apply_print(uint64_t generation, const json_t *summary, bool asked)
 
 	printf("generation %llu is active", (unsigned long long)generation);
 	if (json_object_get(summary, "rules"))
-		printf(": %lld rules, %lld IPv4 and %lld IPv6 prefixes, %lld classes, %.2f s",
-		       apply_number(summary, "rules"), apply_number(summary, "prefixes4"),
-		       apply_number(summary, "prefixes6"), apply_number(summary, "classes"),
-		       json_number_value(json_object_get(summary, "seconds")));
+		apply_counts(summary);
 	if (json_is_false(json_object_get(summary, "changed")))
 		fputs(" (the same policy as before)", stdout);
 	fputc('\n', stdout);

@@ -15,6 +15,8 @@ void mr_flip_log(const struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
 	char number[24], confirm[64] = "";
+	size_t rules = j->live->policy->n_numbered;
+	size_t services = json_array_size(json_object_get(j->live->json, "services"));
 
 	snprintf(number, sizeof(number), "%" PRIu64, j->generation);
 	if (j->confirm_us)
@@ -25,9 +27,8 @@ void mr_flip_log(const struct mr_job *j)
 									 : MR_MSG_GENERATION },
 			      { "MAILREEVE_GENERATION", number },
 			      { "MAILREEVE_JOB", mr_job_name(j) }),
-		    "%s: generation %s is active: %zu rules, %zu services%s%s", mr_job_name(j),
-		    number, j->live->policy->n_numbered,
-		    json_array_size(json_object_get(j->live->json, "services")),
+		    "%s: generation %s is active: %zu rule%s, %zu service%s%s%s", mr_job_name(j),
+		    number, rules, mr_plural(rules), services, mr_plural(services),
 		    j->kind == MR_JOB_ROLLBACK ? "; the policy before it was not confirmed" : "",
 		    confirm);
 }

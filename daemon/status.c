@@ -287,10 +287,11 @@ void mr_manager_notify(struct mr_manager *m)
 	summary = mr_report_summary(devices, generation, &guarded);
 	if (m->book)
 		mr_book_stats(m->book, &s);
-	sd_notifyf(0, "STATUS=%s; generation %lld%s; %zu permits, %zu bans%s",
+	sd_notifyf(0, "STATUS=%s; generation %lld%s; %zu permit%s, %zu ban%s%s",
 		   json_string_value(summary) ?: "",
 		   (long long)json_integer_value(json_object_get(generation, "generation")),
-		   m->trial ? ", NOT CONFIRMED" : "", s.permits, s.bans,
+		   m->trial ? ", NOT CONFIRMED" : "", s.permits, mr_plural(s.permits), s.bans,
+		   mr_plural(s.bans),
 		   m->start_reason ? "; started with the policy applied last" : "");
 	json_decref(summary);
 	json_decref(devices);

@@ -45,6 +45,12 @@
 	})
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* "1 rule", "2 rules" */
+static inline const char *mr_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static inline void mr_freep(void *p)
 {
 	free(*(void **)p);

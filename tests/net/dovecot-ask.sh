@@ -121,7 +121,7 @@ config <<-C
 	service imaps { deny $DENIED; allow any; }
 	dovecot { listen 127.0.0.1 4005; }
 C
-ok "another port" ctl apply
+ok "another port" eval 'ctl apply | grep -q "is active: 4 rules, .* classes,"'
 is "the old one is closed" 000 "$(code -d '{}' "$URL/?command=allow")"
 URL=http://127.0.0.1:4005
 ok "the new one answers" refuses fred $DENIED
@@ -134,7 +134,7 @@ config <<-C
 	interface s0;
 	service imap { allow any; }
 C
-ok "no statement" ctl apply
+ok "no statement" eval 'ctl apply | grep -q "is active: 1 rule, .* 1 class,"'
 is "nobody listens" 000 "$(code -d '{}' "$URL/?command=allow")"
 
 # --- a host without IPv6
