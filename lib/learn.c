@@ -157,7 +157,18 @@ uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user)
 	return user.n ? mr_learn_table_hash(l->earned, user.p, user.n) : 0;
 }
 
-/* Loopback and our own proxies: neither permit nor ban. */
+/* No packet of a client has it as its source: unspecified, multicast, reserved.  Servers log such
+ * ones of health checks and of sockets that are no network's. */
+static bool is_nobodys(const struct mr_addr *a)
+{
+	static const struct mr_addr none;
+
+	if (mr_addr_is4(a))
+		return a->b[12] == 0 || a->b[12] >= 224;
+	return a->b[0] == 0xff || memcmp(a, &none, sizeof(none)) == 0;
+}
+
+/* Loopback, our own proxies and what is no client's: neither permit nor ban. */
 bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 		     struct mr_learn_result *out)
 {
@@ -169,6 +180,10 @@ bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
 	}
 	if (p->proxies && mr_set_find(&p->sets[p->proxies - 1].set, a, NULL, NULL, NULL)) {
 		mr_learn_say(out, MR_LEARN_NONE, "one of our proxies: neither permit nor ban");
+		return true;
+	}
+	if (is_nobodys(a)) {
+		mr_learn_say(out, MR_LEARN_NONE, "no client has this address");
 		return true;
 	}
 	return false;

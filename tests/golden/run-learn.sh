@@ -127,6 +127,14 @@ learn "a log from the future has its clock" 0 --dry-run --json c &&
 learn "a session of three hours keeps its permit, its end extends it" 0 --dry-run --json c &&
 	actions "198.51.100.9 permit" "198.51.100.9 permit" "198.51.100.1 permit" "198.51.100.1 permit"
 
+for a in 0.0.0.0 :: 224.0.0.1 255.255.255.255 ff02::1 ::ffff:0.0.0.0; do
+	login 2026-01-01T10:00:00Z $a
+	for i in 1 2 3 4 5; do failed 2026-01-01T10:00:0${i}Z $a; done
+done >c
+learn "what is no client's address is neither permitted nor banned" 0 --dry-run --json c
+! grep -vq '"action":"none"' out && [ "$(wc -l <out)" = 36 ]
+result $? "$name"
+
 # --- a policy
 cat >own.conf <<-'END'
 	service smtp { allow permitted; }
