@@ -57,6 +57,7 @@ struct mr_job {
 	uint16_t *rule_counter;
 	uint8_t *service_id;
 	uint8_t *fresh; /* counters to be set to zero */
+	uint64_t fresh_services; /* bits by number: the same */
 	struct mr_ids_snapshot *ids; /* to be written, if they changed */
 	bool ids_written;
 	json_t *json; /* generation.json */

@@ -247,7 +247,6 @@ int mr_ids_counters(struct mr_ids *ids, const struct mr_policy *p, uint64_t gene
 	if (!slot)
 		return -ENOMEM;
 	memset(slot, 0xff, COUNTER_SLOTS * sizeof(*slot));
-	memset(fresh, 0, MR_COUNTERS_MAX);
 	counter[0] = 0;
 	for (uint32_t i = 0; i < MR_COUNTERS_MAX; i++)
 		if (ids->counter[i].text)

@@ -49,7 +49,7 @@ void mr_ids_reserve_users(struct mr_ids *ids, uint32_t user);
 /*
  * Counters for every rule of a policy: counter[number].  `keep` (may be NULL) are tables whose
  * slots must stay theirs.  `fresh` (MR_COUNTERS_MAX bits as bytes) tells which slots changed hands
- * and must be set to zero.
+ * and must be set to zero; those that it told already stay told.
  */
 int mr_ids_counters(struct mr_ids *ids, const struct mr_policy *p, uint64_t generation,
 		    const uint16_t *const keep[], const size_t n_keep[], size_t keeps,

@@ -238,6 +238,9 @@ void mr_job_load(void *arg)
 	for (unsigned int i = 0; i < MR_COUNTERS_MAX; i++)
 		if (j->fresh[i])
 			(void)mr_counters_reset_rule(j->kernel, i);
+	for (unsigned int i = 0; i < MR_SERVICES_MAX; i++)
+		if (j->fresh_services >> i & 1)
+			(void)mr_counters_reset_service(j->kernel, i);
 	j->r = mr_generation_fill(j->kernel, &j->spec, &e);
 	if (j->r < 0) {
 		job_fails(j, j->r, j->r == -E2BIG ? MR_BUS_ERROR_FULL : MR_BUS_ERROR_KERNEL,

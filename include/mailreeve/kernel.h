@@ -133,6 +133,7 @@ int mr_counters_rules(struct mr_kernel *k, struct mr_count *out);
 int mr_counters_reasons(struct mr_kernel *k, struct mr_count *out);
 int mr_counters_reset_rule(struct mr_kernel *k,
 			   unsigned int index); /* a slot that gets a new rule */
+int mr_counters_reset_service(struct mr_kernel *k, unsigned int id);
 int mr_events_fd(struct mr_kernel *k); /* for epoll */
 typedef void (*mr_event_fn)(const struct mr_event_packet *ev, void *userdata);
 int mr_events_consume(struct mr_kernel *k, mr_event_fn fn, void *userdata);

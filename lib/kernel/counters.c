@@ -96,6 +96,25 @@ int mr_counters_reset_rule(struct mr_kernel *k, unsigned int index)
 	return bpf_map_update_elem(k->map[MR_MAP_RULES], &index, v, BPF_ANY) < 0 ? -errno : 0;
 }
 
+int mr_counters_reset_service(struct mr_kernel *k, unsigned int id)
+{
+	int cpus = libbpf_num_possible_cpus(), r = 0;
+	_free_ struct mr_count *v = NULL;
+
+	if (cpus < 0)
+		return cpus;
+	v = calloc((size_t)cpus, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < MR_COUNTED_N && r == 0; i++) {
+		uint32_t index = id * MR_COUNTED_N + i;
+
+		if (bpf_map_update_elem(k->map[MR_MAP_SERVICES], &index, v, BPF_ANY) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
 /* --- events ----------------------------------------------------------------------------------- */
 
 static int on_event(void *ctx, void *data, size_t size)
