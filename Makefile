@@ -21,7 +21,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' $(1) $(patsubst $(B)/%,%,$@
 CC ?= cc
 CLANG ?= clang
 BPFTOOL ?= $(shell PATH=$$PATH:/usr/sbin:/sbin command -v bpftool)
-PKGS := libbpf libnl-3.0 libnl-route-3.0 libsystemd jansson libpcap libmicrohttpd sqlite3 libmariadb
+PKGS := libbpf libnl-3.0 libnl-route-3.0 libsystemd jansson libpcap libmicrohttpd sqlite3 libmariadb zlib
 ifeq ($(filter clean,$(MAKECMDGOALS)),)
 ifneq ($(shell pkg-config --exists $(PKGS) && echo yes),yes)
 $(error a library is missing ($(PKGS)): run scripts/deps)

@@ -140,6 +140,7 @@ static void find_between(struct file_feed *f, const struct stat *now)
 /* The files that were being read, but for the one that the path names now. */
 static void find_old(struct file_feed *f, int current, const struct stat *now)
 {
+	json_int_t saved_us = json_integer_value(json_object_get(f->feed.saved, "time"));
 	const char *name = mr_watch_name(&f->watch);
 	const json_t *place;
 	size_t i;
@@ -150,7 +151,8 @@ static void find_old(struct file_feed *f, int current, const struct stat *now)
 
 		if (!name || (current >= 0 && mr_logfile_is(current, now, place)))
 			continue;
-		fd = mr_rotated_find(f->watch.where, name, place, &st);
+		fd = mr_rotated_find(f->watch.where, name, place,
+				     saved_us > 0 ? (uint64_t)saved_us : 0, &st);
 		if (fd < 0)
 			continue;
 		if ((uint64_t)st.st_size == mr_logfile_place_offset(place))

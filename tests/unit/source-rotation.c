@@ -343,6 +343,76 @@ static void test_rotated_often_meanwhile(void **state)
 	expect(w, "");
 }
 
+static void shell(const char *fmt, ...) _printf_(1, 2);
+static void shell(const char *fmt, ...)
+{
+	char cmd[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, ap);
+	va_end(ap);
+	assert_int_equal(system(cmd), 0); /* NOLINT(cert-env33-c): fixed commands of a test */
+}
+
+/* Three rotations while nobody looks, as logrotate does them with `compress`. */
+static void test_compressed_meanwhile(void **state)
+{
+	struct world *w = *state;
+	json_t *saved;
+
+	append(w->old, "of yesterday\n");
+	append(w->log, LONG);
+	begin(w, NULL);
+	append(w->log, "1\n");
+	expect(w, "1\n");
+	saved = leave(w);
+	usleep(10000);
+	append(w->log, "2\n");
+	shell("cd %s && mv mail.log mail.log.3 && gzip mail.log.3 && mv mail.log.1 mail.log.4 && "
+	      "gzip mail.log.4",
+	      w->dir);
+	usleep(10000);
+	append(w->log, "3\n");
+	shell("cd %s && mv mail.log mail.log.2 && gzip mail.log.2", w->dir);
+	usleep(10000);
+	append(w->log, "4\n");
+	/* as if it were being compressed, but whole already; and one that is cut off */
+	shell("cd %s && mv mail.log mail.log.1 && gzip -k mail.log.1 && echo 9 | gzip | head -c 12 "
+	      ">mail.log.5.gz",
+	      w->dir);
+	append(w->log, "5\n");
+	begin(w, saved);
+	expect(w, "2\n3\n4\n5\n");
+	/* and it is known the next time that they were read */
+	usleep(10000);
+	saved = leave(w);
+	begin(w, saved);
+	expect(w, "");
+	append(w->log, "6\n");
+	expect(w, "6\n");
+}
+
+/* What unpacks to more than any log is not read, and the others are. */
+static void test_bomb(void **state)
+{
+	struct world *w = *state;
+	json_t *saved;
+
+	append(w->log, LONG);
+	begin(w, NULL);
+	append(w->log, "1\n");
+	expect(w, "1\n");
+	saved = leave(w);
+	usleep(10000);
+	append(w->log, "2\n");
+	shell("cd %s && mv mail.log mail.log.2 && gzip mail.log.2", w->dir);
+	shell("cd %s && yes 9 | head -c 300000000 | gzip -1 >mail.log.1.gz", w->dir);
+	append(w->log, "3\n");
+	begin(w, saved);
+	expect(w, "2\n3\n");
+}
+
 static void test_copied_meanwhile(void **state)
 {
 	struct world *w = *state;
@@ -423,6 +493,8 @@ int main(void)
 		TEST(test_unreadable_meanwhile),
 		TEST(test_rotated_meanwhile),
 		TEST(test_rotated_often_meanwhile),
+		TEST(test_compressed_meanwhile),
+		TEST(test_bomb),
 		TEST(test_copied_meanwhile),
 		TEST(test_another_file_meanwhile),
 		TEST(test_damaged_place),
