@@ -90,9 +90,18 @@ static uint64_t stamp(int64_t days, int seconds, uint32_t us, long gmtoff)
 	return s <= 0 ? 0 : (uint64_t)s * US_PER_S + us;
 }
 
+/* Of a log that is old the line before tells which of the two it is.  Lines may be a little out of
+ * order. */
+#define OLD_US	    7200000000u /* no line of now: that one is judged by our own clock */
+#define DISORDER_US 120000000u
+static bool goes_on(const struct mr_clock *c, uint64_t earlier, uint64_t later)
+{
+	return c->last_us && later + OLD_US < c->now_us && earlier + DISORDER_US >= c->last_us;
+}
+
 /*
  * A stamp that names no zone, by the zone that was in force then.  What the clocks of autumn show
- * twice is the later one, unless that is still to come.
+ * twice is the later one, unless that is still to come, or the log that is read is before it.
  */
 static uint64_t local(const struct mr_clock *c, int64_t days, int seconds, uint32_t us)
 {
@@ -102,7 +111,8 @@ static uint64_t local(const struct mr_clock *c, int64_t days, int seconds, uint3
 	for (size_t i = 0; i < MR_ZONE_CHANGES && z->before[i].until_us; i++) {
 		earlier = stamp(days, seconds, us, z->before[i].gmtoff);
 		if (t >= z->before[i].until_us &&
-		    (t <= c->now_us + AHEAD_US || earlier >= z->before[i].until_us))
+		    (earlier >= z->before[i].until_us ||
+		     (t <= c->now_us + AHEAD_US && !goes_on(c, earlier, t))))
 			return t;
 		t = earlier;
 	}

@@ -108,11 +108,45 @@ static void test_stamps(void **state)
 	}
 }
 
+/* An old log, line by line: the hour that comes twice is told from the line before. */
+static void test_old_log(void **state)
+{
+	static const struct {
+		const char *stamp;
+		uint64_t is;
+	} lines[] = {
+		{ "Nov  1 00:59:59", AUTUMN - 1 * HOURS - S },
+		{ "Nov  1 01:10:00", AUTUMN - 50 * MINUTES },
+		{ "Nov  1 01:09:50", AUTUMN - 50 * MINUTES - 10 * S }, /* out of order */
+		{ "Nov  1 01:59:59", AUTUMN - S },
+		{ "Nov  1 01:00:01", AUTUMN + S },
+		{ "Nov  1 01:10:00", AUTUMN + 10 * MINUTES },
+		{ "Nov  1 01:09:50", AUTUMN + 10 * MINUTES - 10 * S },
+		{ "Nov  1 01:59:59", AUTUMN + 1 * HOURS - S },
+		{ "Nov  1 02:00:00", AUTUMN + 1 * HOURS },
+	};
+	struct mr_clock c = { .now_us = AUTUMN + 500 * HOURS };
+	struct mr_line l;
+	char line[128];
+
+	(void)state;
+	zone("EST5EDT,M3.2.0,M11.1.0");
+	mr_zone_read(c.now_us, &c.zone);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(lines); i++) {
+		snprintf(line, sizeof(line), "%s mx dovecot: text", lines[i].stamp);
+		assert_int_equal(mr_line_parse(line, strlen(line), &c, &l), 0);
+		if (l.time_us != lines[i].is)
+			fail_msg("line %zu, %s: %lld s off", i, lines[i].stamp,
+				 (long long)(l.time_us - lines[i].is) / (long long)S);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_stamps),
+		cmocka_unit_test(test_old_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
