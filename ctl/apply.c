@@ -46,12 +46,11 @@ static unsigned long long apply_number(const json_t *summary, const char *key)
 static void apply_counts(const json_t *summary)
 {
 	unsigned long long rules = apply_number(summary, "rules");
-	unsigned long long prefixes6 = apply_number(summary, "prefixes6");
 	unsigned long long classes = apply_number(summary, "classes");
 
-	printf(": %llu rule%s, %llu IPv4 and %llu IPv6 prefix%s, %llu class%s, %.2f s", rules,
-	       mr_plural(rules), apply_number(summary, "prefixes4"), prefixes6,
-	       prefixes6 == 1 ? "" : "es", classes, classes == 1 ? "" : "es",
+	printf(": %llu rule%s, %llu IPv4 and %llu IPv6 prefixes, %llu class%s, %.2f s", rules,
+	       mr_plural(rules), apply_number(summary, "prefixes4"),
+	       apply_number(summary, "prefixes6"), classes, classes == 1 ? "" : "es",
 	       json_number_value(json_object_get(summary, "seconds")));
 }
 
