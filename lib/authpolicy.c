@@ -33,20 +33,34 @@ static char *clean_copy(const char *body, size_t len)
 	return out;
 }
 
+static bool take_bytes(const char *text, size_t n, char *out, size_t max)
+{
+	out[0] = '\0';
+	if (n > max || memchr(text, '\0', n))
+		return false;
+	memcpy(out, text, n);
+	out[n] = '\0';
+	return true;
+}
+
 /* A text attribute; false: it does not fit, or holds a NUL.  "": it is not there. */
 static bool take_text(const json_t *o, const char *name, char *out, size_t max)
 {
 	const json_t *v = json_object_get(o, name);
-	const char *text = json_string_value(v);
+
+	return take_bytes(json_string_value(v) ?: "", json_string_length(v), out, max);
+}
+
+/* A database takes "fred   " for fred: blanks behind a name are no way around its limits. */
+static bool take_login(const json_t *o, char *out, size_t max)
+{
+	const json_t *v = json_object_get(o, "login");
+	const char *text = json_string_value(v) ?: "";
 	size_t n = json_string_length(v);
 
-	out[0] = '\0';
-	if (!text || n == 0)
-		return true;
-	if (n > max || memchr(text, '\0', n))
-		return false;
-	memcpy(out, text, n + 1);
-	return true;
+	while (n > 0 && text[n - 1] == ' ')
+		n--;
+	return take_bytes(text, n, out, max);
 }
 
 static uint16_t take_port(const json_t *o)
@@ -105,7 +119,7 @@ static int take(const json_t *o, struct mr_authpolicy *q, struct mr_error *e)
 		return mr_error(e, -EBADMSG, "the body is not an object");
 	if (take_text(o, "protocol", protocol, sizeof(protocol) - 1))
 		q->family = family_of(protocol);
-	q->login_odd = !take_text(o, "login", q->login, sizeof(q->login) - 1);
+	q->login_odd = !take_login(o, q->login, sizeof(q->login) - 1);
 	if (!take_text(o, "session_id", q->session, sizeof(q->session) - 1) || !*q->session)
 		(void)take_text(o, "session", q->session, sizeof(q->session) - 1);
 	(void)take_text(o, "fail_type", q->fail_type, sizeof(q->fail_type) - 1);

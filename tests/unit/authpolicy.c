@@ -90,6 +90,11 @@ static void test_hostile(void **state)
 		"{\"remote\":\"192.0.2.10\",\"login\":\"x\\\",\\\"remote\\\":\\\"203.0.113.1\"}");
 	assert_string_equal(q.login, "x\",\"remote\":\"203.0.113.1");
 	at += sprintf(at, "{\"remote\":\"192.0.2.10\",\"login\":\"");
+	memcpy(at, "fred", 4); /* blanks behind it, as many as may be */
+	memset(at + 4, ' ', MR_AUTHPOLICY_LOGIN);
+	strcpy(at + 4 + MR_AUTHPOLICY_LOGIN, "\"}");
+	q = parsed(body);
+	assert_true(!q.login_odd && strcmp(q.login, "fred") == 0);
 	memset(at, 'a', MR_AUTHPOLICY_LOGIN + 1);
 	strcpy(at + MR_AUTHPOLICY_LOGIN + 1, "\"}");
 	q = parsed(body);
