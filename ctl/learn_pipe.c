@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define BATCHES 3 /* one is filled, one is learned from, one waits */
-#define STEP	3 /* events from one step of what is done ahead to the next: about a microsecond */
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): it keeps the threads apart */
 struct mr_learn_pipe {
@@ -45,20 +44,8 @@ static void clear_batch(struct mr_learn_batch *b)
 
 static void learn_from(struct mr_learn_pipe *p, struct mr_learn_batch *b)
 {
-	struct mr_learn_ahead ahead[4 * STEP] = { 0 };
-	size_t n = b->n;
-
-	for (size_t i = 0; i < n + 2 * STEP; i++) {
-		size_t f = i - STEP, now = i - 2 * STEP; /* huge at first */
-
-		if (i < n)
-			p->ops.expect(&b->found[i], &ahead[i % MR_ARRAY_SIZE(ahead)], p->userdata);
-		if (f < n)
-			p->ops.fetch(&b->found[f], &ahead[f % MR_ARRAY_SIZE(ahead)], p->userdata);
-		if (now < n)
-			p->ops.learn(&b->found[now], &ahead[now % MR_ARRAY_SIZE(ahead)],
-				     p->userdata);
-	}
+	for (size_t i = 0; i < b->n; i++)
+		p->ops.learn(&b->found[i], p->userdata);
 	clear_batch(b);
 }
 

@@ -9,7 +9,7 @@
 #ifndef MAILREEVE_CTL_LEARN_PIPE_H
 #define MAILREEVE_CTL_LEARN_PIPE_H
 
-#include <mailreeve/learn.h>
+#include <mailreeve/event.h>
 
 #define MR_LEARN_CHUNK (1u << 20) /* bytes of a batch; a line longer than this is skipped */
 
@@ -30,15 +30,10 @@ struct mr_learn_batch {
 } MR_LEARN_APART;
 struct mr_learn_pipe;
 
-/* `learn` is called for each event in order, `expect` and `fetch` some events before (learn.h), and
- * `idle` when there is none for the moment; all from one thread: the pipe's own, or, if it got
- * none, from that which fills. */
+/* `learn` is called for each event in order, `idle` when there is none for the moment; both from
+ * one thread: the pipe's own, or, if it got none, from that which fills. */
 struct mr_learn_pipe_ops {
-	void (*expect)(const struct mr_learn_found *f, struct mr_learn_ahead *a, void *userdata);
-	void (*fetch)(const struct mr_learn_found *f, const struct mr_learn_ahead *a,
-		      void *userdata);
-	void (*learn)(const struct mr_learn_found *f, const struct mr_learn_ahead *a,
-		      void *userdata);
+	void (*learn)(const struct mr_learn_found *f, void *userdata);
 	void (*idle)(void *userdata);
 };
 int mr_learn_pipe_new(const struct mr_learn_pipe_ops *ops, void *userdata,

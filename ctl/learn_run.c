@@ -146,35 +146,19 @@ struct sink {
 	const char *file;
 } MR_LEARN_APART;
 
-static void expect_found(const struct mr_learn_found *f, struct mr_learn_ahead *a, void *userdata)
-{
-	const struct sink *s = userdata;
-
-	if (s->run->learner || start_afresh(s->run) == 0)
-		mr_learner_expect(s->run->learner, &f->event, a);
-}
-
-static void fetch_found(const struct mr_learn_found *f, const struct mr_learn_ahead *a,
-			void *userdata)
-{
-	const struct sink *s = userdata;
-
-	if (s->run->learner)
-		mr_learner_fetch(s->run->learner, &f->event, a);
-}
-
-static void learn_found(const struct mr_learn_found *f, const struct mr_learn_ahead *a,
-			void *userdata)
+static void learn_found(const struct mr_learn_found *f, void *userdata)
 {
 	const struct sink *s = userdata;
 	struct mr_learn_run *run = s->run;
 	struct mr_learn_result result;
 	uint64_t at;
 
+	if (!run->learner && start_afresh(run) < 0)
+		return;
 	at = clock_of(run, f->event.time_us);
 	if (!run->learner)
 		return; /* for want of memory */
-	mr_learner_expected(run->learner, &f->event, a, (int64_t)at, run->clock, &result);
+	mr_learner_event(run->learner, &f->event, (int64_t)at, run->clock, &result);
 	mr_learn_print_event(&run->print, s->file, f->number, &f->event, &result);
 }
 
@@ -349,10 +333,7 @@ static enum mr_exit read_stream(struct stream *s, int fd)
 
 static enum mr_exit learn_stream(struct mr_learn_run *run, const char *file, int fd)
 {
-	static const struct mr_learn_pipe_ops ops = { .expect = expect_found,
-						      .fetch = fetch_found,
-						      .learn = learn_found,
-						      .idle = learn_idle };
+	static const struct mr_learn_pipe_ops ops = { .learn = learn_found, .idle = learn_idle };
 	struct stream s = {
 		.run = run, .reader = run->reader, .file = file, .source = ++run->files
 	};

@@ -314,13 +314,6 @@ uint64_t mr_book_services(const struct mr_book *b, enum mr_entry_kind kind, cons
 	return bits;
 }
 
-void mr_book_expect(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a)
-{
-	struct mr_entry_key k = mr_entry_key(a, b->table[kind].plen6);
-
-	mr_entry_table_expect(&b->table[kind], &k);
-}
-
 static int del_many(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
 		    size_t n)
 {

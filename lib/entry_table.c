@@ -116,6 +116,17 @@ static void chain_in(struct mr_entry_table *t, int by, const struct mr_entry_key
 	*p = n + 1;
 }
 
+/* The link that leads to item n, whose key is k; other items' keys are not looked at. */
+static uint32_t *link_of(const struct mr_entry_table *t, int by, const struct mr_entry_key *k,
+			 uint32_t n)
+{
+	uint32_t *p = bucket_of(&t->hash[by], key_hash(t, k));
+
+	while (*p != n + 1)
+		p = &t->item[*p - 1].chain[by];
+	return p;
+}
+
 static void chain_out(struct mr_entry_table *t, int by, uint32_t *link)
 {
 	*link = t->item[*link - 1].chain[by];
@@ -128,11 +139,6 @@ struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 	uint32_t n = *find_link(t, BY_KEY, k);
 
 	return n ? &t->item[n - 1] : NULL;
-}
-
-void mr_entry_table_expect(const struct mr_entry_table *t, const struct mr_entry_key *k)
-{
-	__builtin_prefetch(bucket_of(&t->hash[BY_KEY], key_hash(t, k)));
 }
 
 /* --- the heap --------------------------------------------------------------------------------- */
@@ -159,8 +165,8 @@ static void heap_put(struct mr_entry_table *t, uint32_t place, struct mr_entry_e
 
 		if (down >= t->used)
 			break;
-		if (down + 1 < t->used && t->heap[down + 1].expires < t->heap[down].expires)
-			down++;
+		if (down + 1 < t->used) /* no branch: it would be guessed wrong every other time */
+			down += t->heap[down + 1].expires < t->heap[down].expires;
 		if (t->heap[down].expires >= end.expires)
 			break;
 		heap_set(t, place, t->heap[down]);
@@ -216,7 +222,7 @@ static void group_remove(struct mr_entry_table *t, uint32_t n)
 		return;
 	}
 	k = key_cut(i->key, t->group_plen6);
-	link = find_link(t, BY_GROUP, &k);
+	link = link_of(t, BY_GROUP, &k, n);
 	if (i->next == MR_ENTRY_NONE) {
 		chain_out(t, BY_GROUP, link);
 		return;
@@ -337,7 +343,7 @@ void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
 	t->live[n / 64] &= ~(1ull << n % 64);
 	hold(t, i->v.services, false);
 	group_remove(t, n);
-	chain_out(t, BY_KEY, find_link(t, BY_KEY, &i->key));
+	chain_out(t, BY_KEY, link_of(t, BY_KEY, &i->key, n));
 	t->used--;
 	if (place != t->used)
 		heap_put(t, place, t->heap[t->used]);

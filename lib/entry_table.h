@@ -51,8 +51,6 @@ int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, u
 void mr_entry_table_clear(struct mr_entry_table *t);
 struct mr_entry_item *mr_entry_table_find(const struct mr_entry_table *t,
 					  const struct mr_entry_key *k);
-/* Asks for the memory that the search begins in. */
-void mr_entry_table_expect(const struct mr_entry_table *t, const struct mr_entry_key *k);
 /* The table must have room and not hold the key. */
 struct mr_entry_item *mr_entry_table_insert(struct mr_entry_table *t, const struct mr_entry_key *k,
 					    const struct mr_entry *v,

@@ -137,7 +137,6 @@ void mr_learner_free(struct mr_learner *l)
 void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s)
 {
 	l->setup = *s;
-	l->setups++;
 }
 
 struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
@@ -232,7 +231,7 @@ struct circle {
 	uint64_t user, addr;
 };
 
-static void circle_of(struct mr_learner *l, const struct mr_learn_ahead *names, struct circle *out)
+static void circle_of(struct mr_learner *l, const struct mr_learn_names *names, struct circle *out)
 {
 	*out = (struct circle){ .user = names->user, .addr = names->addr };
 	out->of_prefix = mr_learn_table_get(l->earned, names->of_prefix, true, l->now);
@@ -369,7 +368,7 @@ static void session_keep(const struct mr_learner *l, struct mr_learn_item *r)
 /* Record: marks = sessions open, b = last login, a = user, first = address in two halves, tag =
  * format. */
 static void session_opens(struct mr_learner *l, const struct mr_event *e,
-			  const struct mr_learn_ahead *names, uint64_t at)
+			  const struct mr_learn_names *names, uint64_t at)
 {
 	struct mr_learn_item *r = mr_learn_table_get(l->sessions, names->session, true, l->now);
 
@@ -405,7 +404,7 @@ static struct mr_addr session_addr(const struct mr_learn_item *r)
  */
 
 static int on_login(struct mr_learner *l, const struct mr_event *e,
-		    const struct mr_learn_ahead *names, uint64_t at, uint64_t now,
+		    const struct mr_learn_names *names, uint64_t at, uint64_t now,
 		    struct mr_learn_result *out)
 {
 	const struct mr_permit_options *o = &l->setup.policy->permit;
@@ -446,7 +445,7 @@ static int on_login(struct mr_learner *l, const struct mr_event *e,
 }
 
 static int on_logout(struct mr_learner *l, const struct mr_event *e,
-		     const struct mr_learn_ahead *names, uint64_t at, uint64_t now,
+		     const struct mr_learn_names *names, uint64_t at, uint64_t now,
 		     struct mr_learn_result *out)
 {
 	struct mr_learn_item *s = mr_learn_table_get(l->sessions, names->session, false, l->now);
@@ -478,24 +477,14 @@ static int on_logout(struct mr_learner *l, const struct mr_event *e,
 	return mr_learn_say(out, MR_LEARN_PERMIT, "session ended: the permit runs from here");
 }
 
-int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at, uint64_t now,
+int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t when, uint64_t now,
 		     struct mr_learn_result *out)
 {
-	struct mr_learn_ahead names;
-
-	mr_learn_ahead(l, e, &names);
-	return mr_learner_expected(l, e, &names, at, now, out);
-}
-
-int mr_learner_expected(struct mr_learner *l, const struct mr_event *e,
-			const struct mr_learn_ahead *names, int64_t when, uint64_t now,
-			struct mr_learn_result *out)
-{
+	struct mr_learn_names names;
 	uint64_t at =
 		when > -(int64_t)MR_LEARN_EPOCH ? (uint64_t)(when + (int64_t)MR_LEARN_EPOCH) : 0;
 
-	if (!mr_learn_ahead_holds(l, names))
-		return mr_learner_event(l, e, when, now, out);
+	mr_learn_names(l, e, &names);
 	out->action = MR_LEARN_NONE;
 	now += MR_LEARN_EPOCH;
 	if (at > now)
@@ -504,12 +493,12 @@ int mr_learner_expected(struct mr_learner *l, const struct mr_event *e,
 	l->stats.events[e->kind]++;
 	switch (e->kind) {
 	case MR_EV_LOGIN:
-		return on_login(l, e, names, at, now, out);
+		return on_login(l, e, &names, at, now, out);
 	case MR_EV_LOGOUT:
-		return on_logout(l, e, names, at, now, out);
+		return on_logout(l, e, &names, at, now, out);
 	case MR_EV_FAILURE:
 	case MR_EV_ABUSE:
-		return mr_learn_bad(l, e, names, at, now, out);
+		return mr_learn_bad(l, e, &names, at, now, out);
 	}
 	return -EINVAL;
 }
@@ -521,7 +510,7 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 	struct mr_addr a = session_addr(s);
 	struct mr_learn_result unused;
 	struct mr_entry have, v;
-	struct mr_learn_ahead names;
+	struct mr_learn_names names;
 	struct circle c;
 
 	if (!mr_learn_find(l, MR_PERMIT, &a, now, &have) || have.origin != MR_ORIGIN_LEARNED ||
@@ -532,7 +521,7 @@ static size_t session_stands(struct mr_learner *l, const struct mr_learn_item *s
 	v.plen = 0;
 	if (v.expires <= have.expires || mr_learn_add(l, MR_PERMIT, &a, &v, now, &unused) < 0)
 		return 0;
-	mr_learn_ahead_circle(l, &a, s->a, &names);
+	mr_learn_names_circle(l, &a, s->a, &names);
 	circle_of(l, &names, &c);
 	note_all(l, &c, v.expires, now);
 	return 1;

@@ -74,7 +74,7 @@ struct mr_addr mr_learn_ban_key(const struct mr_learner *l, const struct mr_addr
 	return k;
 }
 
-void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_ahead *names)
+void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_names *names)
 {
 	struct mr_learn_item *r = mr_learn_table_get(l->failed, names->bad, false, l->now);
 
@@ -106,7 +106,7 @@ static uint64_t most(struct mr_learn_item *r)
  * With a session the sides' sums are compared; without, those of lines that are close in time.
  */
 static uint32_t new_attempts(struct mr_learner *l, const struct mr_event *e,
-			     const struct mr_learn_ahead *names, uint32_t told, uint64_t at)
+			     const struct mr_learn_names *names, uint32_t told, uint64_t at)
 {
 	enum side side = strcmp(e->format, MR_FORMAT_REPORT) == 0 ? SIDE_REPORT
 			 : e->family == MR_FAMILY_NONE		  ? SIDE_AUTH
@@ -189,7 +189,7 @@ static bool slide(struct mr_learn_item *r, uint64_t at, uint64_t window)
 	return at > latest - window;
 }
 
-static int count(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+static int count(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_names *names,
 		 uint32_t fresh, uint64_t at, uint64_t now, struct mr_learn_result *out)
 {
 	const struct mr_ban_options *o = &l->setup.policy->ban;
@@ -228,7 +228,7 @@ static int count(struct mr_learner *l, const struct mr_event *e, const struct mr
 			    mr_learn_span(out->expires + MR_LEARN_EPOCH - at, span));
 }
 
-int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_names *names,
 		 uint64_t at, uint64_t now, struct mr_learn_result *out)
 {
 	uint64_t close = l->setup.ban_services, closed;

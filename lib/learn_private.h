@@ -42,7 +42,6 @@ struct mr_learner {
 	uint32_t (*user_id)(struct mr_str user, void *userdata);
 	void *userdata;
 	struct mr_learn_setup setup;
-	uint64_t setups; /* how many there were */
 	struct mr_learn_table *earned, *failed, *attempts, *sessions;
 	struct {
 		uint64_t name; /* hash */
@@ -55,13 +54,17 @@ struct mr_learner {
 
 struct mr_learn_item *mr_learn_record(struct mr_learner *l, enum mr_memory kind, const void *p,
 				      size_t n, bool make);
-/* What the records of an event are called; of an address alone, those that caps count in. */
-void mr_learn_ahead(const struct mr_learner *l, const struct mr_event *e,
-		    struct mr_learn_ahead *out);
-void mr_learn_ahead_circle(const struct mr_learner *l, const struct mr_addr *a, uint64_t user,
-			   struct mr_learn_ahead *out);
-/* Made by this learner with the setup that it has. */
-bool mr_learn_ahead_holds(const struct mr_learner *l, const struct mr_learn_ahead *a);
+/* What the records of an event are called, reckoned once: several of them are asked for twice. */
+struct mr_learn_names {
+	uint64_t user, addr, format; /* hashes; user 0: no name */
+	/* keys of records; what the event does not need is not set */
+	uint64_t bad[2], attempts[2], session[2], of_user[2], of_address[2], of_prefix[2];
+};
+void mr_learn_names(const struct mr_learner *l, const struct mr_event *e,
+		    struct mr_learn_names *out);
+/* Of an address alone: those that caps count in. */
+void mr_learn_names_circle(const struct mr_learner *l, const struct mr_addr *a, uint64_t user,
+			   struct mr_learn_names *out);
 struct mr_addr mr_learn_ban_key(const struct mr_learner *l, const struct mr_addr *a);
 uint64_t mr_learn_user(const struct mr_learner *l, struct mr_str user);
 bool mr_learn_listed(const struct mr_learner *l, const struct mr_addr *a,
@@ -83,10 +86,10 @@ bool mr_learn_find(const struct mr_learner *l, enum mr_entry_kind kind, const st
 int mr_learn_add(struct mr_learner *l, enum mr_entry_kind kind, const struct mr_addr *a,
 		 const struct mr_entry *v, uint64_t now, struct mr_learn_result *out);
 
-int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_ahead *names,
+int mr_learn_bad(struct mr_learner *l, const struct mr_event *e, const struct mr_learn_names *names,
 		 uint64_t at, uint64_t now, struct mr_learn_result *out);
 /* Of an event that may be told twice: how many attempts nobody has told of yet. */
 uint32_t mr_learn_copies(struct mr_learner *l, const struct mr_event *e, uint64_t at);
-void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_ahead *names);
+void mr_learn_forgive(struct mr_learner *l, const struct mr_learn_names *names);
 
 #endif

@@ -23,7 +23,6 @@
 #include <sys/random.h>
 
 #define SWEEP	   4 /* records looked at for each that is made */
-#define SOON	   (2 * SWEEP) /* records ahead of the broom whose memory is asked for */
 #define TICK_SHIFT 30 /* nanoseconds to ticks of 1.07 s: 32 bits of them are 146 years */
 #define FRESH	   2 /* ticks that a record is kept in which nobody says how long */
 #define BUCKETS	   64 /* of an empty table */
@@ -41,7 +40,7 @@ struct mr_learn_table {
 	size_t buckets, mask; /* mask: the least 2^n - 1 that reaches the last bucket */
 	uint32_t free; /* index + 1 of the first free record below `high`; 0: none */
 	struct mr_learn_item *item;
-	void *items; /* the block that `item` is the aligned part of; the last SOON stay free */
+	void *items; /* the block that `item` is the aligned part of */
 	uint32_t *bucket; /* index + 1; 0: empty */
 	uint32_t recent[RECENT], turn; /* index + 1 of what was asked for last */
 };
@@ -52,7 +51,7 @@ int mr_learn_table_new(size_t max, struct mr_learn_table **out)
 	const size_t line = _Alignof(struct mr_learn_item);
 
 	if (t) {
-		t->items = calloc(max + 1 + SOON, sizeof(*t->item));
+		t->items = calloc(max + 1, sizeof(*t->item));
 		t->bucket = calloc(max * LOAD + BUCKETS, sizeof(*t->bucket));
 	}
 	if (!t || !t->items || !t->bucket) {
@@ -140,19 +139,6 @@ static uint32_t *bucket_of(const struct mr_learn_table *t, const uint64_t key[2]
 	return &t->bucket[i < t->buckets ? i : i & t->mask >> 1];
 }
 
-void mr_learn_table_expect(const struct mr_learn_table *t, const uint64_t key[2])
-{
-	__builtin_prefetch(bucket_of(t, key));
-}
-
-void mr_learn_table_fetch(const struct mr_learn_table *t, const uint64_t key[2])
-{
-	uint32_t i = *bucket_of(t, key);
-
-	if (i)
-		__builtin_prefetch(&t->item[i - 1]);
-}
-
 /* One bucket more: takes its records out of the one that had them. */
 static void add_bucket(struct mr_learn_table *t)
 {
@@ -173,9 +159,6 @@ static void add_bucket(struct mr_learn_table *t)
 	}
 	t->buckets++;
 	t->mask = mask;
-	i = t->bucket[(fresh + 1) & mask >> 1]; /* the next to be split, mostly */
-	if (i)
-		__builtin_prefetch(&t->item[i - 1]);
 }
 
 void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r)
@@ -213,16 +196,6 @@ static bool in_use(const struct mr_learn_table *t, const struct mr_learn_item *r
 	return false;
 }
 
-/* Soon it is the turn of the records behind r, and of the buckets of those which go. */
-static void sweep_soon(const struct mr_learn_table *t, const struct mr_learn_item *r, uint32_t now)
-{
-	__builtin_prefetch(r + 2 * SOON);
-	if (r[SOON].keep < now)
-		mr_learn_table_expect(t, r[SOON].key);
-	if (r[SWEEP].keep < now)
-		mr_learn_table_fetch(t, r[SWEEP].key);
-}
-
 static void sweep(struct mr_learn_table *t, uint32_t now)
 {
 	size_t at = t->broom;
@@ -230,7 +203,6 @@ static void sweep(struct mr_learn_table *t, uint32_t now)
 	for (size_t i = 0; i < SWEEP && i < t->high; i++) {
 		struct mr_learn_item *r = &t->item[at];
 
-		sweep_soon(t, r, now);
 		if (r->keep < now && r->used && !in_use(t, r))
 			mr_learn_table_drop(t, r);
 		at = at + 1 >= t->high ? 0 : at + 1;
@@ -270,8 +242,6 @@ static struct mr_learn_item *make_one(struct mr_learn_table *t, const uint64_t k
 	if (t->free) {
 		i = t->free;
 		t->free = t->item[i - 1].next;
-		if (t->free)
-			__builtin_prefetch(&t->item[t->free - 1]);
 	} else {
 		i = (uint32_t)++t->high;
 	}

@@ -46,9 +46,6 @@ void mr_learn_table_key(const struct mr_learn_table *t, uint32_t kind, const voi
  * none of the few asked for last. */
 struct mr_learn_item *mr_learn_table_get(struct mr_learn_table *t, const uint64_t key[2], bool make,
 					 uint64_t now);
-/* Asks for the memory that says where the record is; a while later, for the record's own. */
-void mr_learn_table_expect(const struct mr_learn_table *t, const uint64_t key[2]);
-void mr_learn_table_fetch(const struct mr_learn_table *t, const uint64_t key[2]);
 /* The record is needed until then at least. */
 void mr_learn_table_keep(struct mr_learn_item *r, uint64_t until);
 void mr_learn_table_drop(struct mr_learn_table *t, struct mr_learn_item *r);

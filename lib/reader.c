@@ -34,6 +34,7 @@ struct memo {
 	uint64_t formats; /* bit i: r->format[i] may take its lines */
 	uint64_t of_syslog; /* those that may, where the line's stamp is syslog's */
 	uint64_t first, last; /* eight bytes of the name */
+	const struct mr_str *dull; /* of the one format that may take its lines; NULL: none */
 	bool mail; /* sounds like a mail server's */
 	uint8_t n; /* length of the name; 0: free */
 	char name[MEMO_BYTES];
@@ -138,6 +139,9 @@ static void fill_memo(const struct mr_reader *r, struct mr_str program, struct m
 		if (r->thorough || !r->format[i]->own_stamp)
 			m->of_syslog |= 1ull << i;
 	}
+	m->dull = NULL;
+	if (m->formats && !(m->formats & (m->formats - 1)) && !r->owns && !r->thorough)
+		m->dull = r->format[__builtin_ctzll(m->formats)]->dull;
 }
 
 int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, struct mr_error *e)
@@ -377,6 +381,14 @@ static bool is_mute(const struct mr_reader *r, const struct memo *m)
 	return !m->of_syslog && !m->mail && !r->owns;
 }
 
+static bool is_dull(const struct memo *m, const char *message, const char *end)
+{
+	for (const struct mr_str *d = m->dull; d && d->n; d++)
+		if ((size_t)(end - message) >= d->n && mr_line_same(message, d->p, d->n))
+			return true;
+	return false;
+}
+
 enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struct mr_event *out)
 {
 	const char *message = NULL;
@@ -393,6 +405,10 @@ enum mr_parse mr_reader_line(struct mr_reader *r, const char *p, size_t n, struc
 		if (is_mute(r, m)) {
 			r->stats.lines++;
 			return MR_PARSE_NOT_MINE;
+		}
+		if (is_dull(m, message, p + n)) {
+			r->stats.lines++;
+			return MR_PARSE_NOTHING;
 		}
 		mr_line_complete(p, n, &r->clock, message, &l);
 		return read_line(r, m, &l, out);

@@ -71,8 +71,6 @@ size_t mr_book_covering(const struct mr_book *b, enum mr_entry_kind kind, const 
 /* Bits of the services for which the address has a live entry. */
 uint64_t mr_book_services(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
 			  uint64_t now);
-/* Asks for the memory that says whether there is one. */
-void mr_book_expect(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a);
 /* Drops what has run out, at most `max` entries; *next is the next expiry (UINT64_MAX: none). */
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next);
 /*

@@ -76,6 +76,10 @@ struct mr_format {
 	/* Whose lines it may take: NAME, PREFIX*, *SUFFIX, or "" for a line without a program.
 	 * parse is not asked about the lines of others, and would answer NOT_MINE. */
 	const char *const *programs;
+	/* How messages begin that tell nothing, whatever follows, in all its programs: where a log
+	 * is full of them, and no other format takes the program, parse is not asked.  NULL: none.
+	 */
+	const struct mr_str *dull; /* ends with n = 0 */
 	bool own_stamp; /* takes no line whose stamp is syslog's, whoever's it is */
 	const char *unit; /* systemd units that begin so are this server's; NULL: none by name */
 	enum mr_parse (*parse)(const struct mr_line *l, struct mr_join *j, struct mr_event *out);

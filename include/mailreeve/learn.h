@@ -75,24 +75,6 @@ void mr_learner_setup(struct mr_learner *l, const struct mr_learn_setup *s);
  * reason. */
 int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t at, uint64_t now,
 		     struct mr_learn_result *out);
-/*
- * For who has several events at hand: most of the time for one is spent waiting for memory.
- * expect() reckons what an event's records are called, and asks for the memory that says where they
- * are; fetch(), some events later, for the records themselves; and expected(), again some events
- * later, is mr_learner_event().  Nothing else changes, whatever happens in between.
- */
-struct mr_learn_ahead {
-	uint64_t of; /* whose: learner and setup */
-	uint64_t user, addr, format; /* hashes; user 0: no name */
-	/* keys of records; what the event does not need is not set */
-	uint64_t bad[2], attempts[2], session[2], of_user[2], of_address[2], of_prefix[2];
-};
-void mr_learner_expect(struct mr_learner *l, const struct mr_event *e, struct mr_learn_ahead *out);
-void mr_learner_fetch(const struct mr_learner *l, const struct mr_event *e,
-		      const struct mr_learn_ahead *a);
-int mr_learner_expected(struct mr_learner *l, const struct mr_event *e,
-			const struct mr_learn_ahead *a, int64_t at, uint64_t now,
-			struct mr_learn_result *out);
 /* Keeps the permits of open sessions alive.  Call at least every quarter of the permit ttl, and
  * again as long as it returns 1: it looks at `max` sessions at most, and goes on where it was.
  * *extended counts those of this call. */

@@ -188,7 +188,7 @@ static enum mr_parse parse_smtpd(struct mr_str s, struct mr_event *out)
 	struct mr_addr a;
 
 	if (MR_CUT(&s, "connect from ") || MR_CUT(&s, "disconnect from "))
-		return MR_PARSE_NOTHING; /* a third of a log */
+		return MR_PARSE_NOTHING;
 	if (MR_CUT(&s, "warning: "))
 		return parse_warning(s, out);
 	if (MR_CUT(&s, "improper command pipelining after "))
@@ -262,9 +262,14 @@ static enum mr_parse postfix_parse(const struct mr_line *l, struct mr_join *j, s
 }
 
 static const char *const programs[] = { "*/smtpd", "*/postscreen", NULL };
+/* a third of a log */
+static const struct mr_str dull[] = { { "connect from ", 13 },
+				      { "disconnect from ", 16 },
+				      { NULL, 0 } };
 const struct mr_format mr_format_postfix = {
 	.name = NAME,
 	.programs = programs,
+	.dull = dull,
 	.unit = "postfix",
 	.parse = postfix_parse,
 };

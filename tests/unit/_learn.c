@@ -17,14 +17,6 @@ int fixture_free(void **state)
 	return *state ? clear(*state) : 0;
 }
 
-static void set_up(struct fixture *f)
-{
-	struct mr_learn_setup setup = { f->policy, f->host, mr_learn_permits(f->policy, NULL),
-					mr_learn_bans(f->policy, NULL) };
-
-	mr_learner_setup(f->learner, &setup);
-}
-
 struct fixture *fixture(void **state, const char *text)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -32,6 +24,7 @@ struct fixture *fixture(void **state, const char *text)
 	char data[2048];
 	struct mr_file file = { .path = (char *)"test.conf", .data = data };
 	struct mr_files files = { .file = &file, .n = 1, .allocated = 1, .frozen = true };
+	struct mr_learn_setup setup;
 
 	assert_non_null(f);
 	fixture_free(state);
@@ -49,7 +42,9 @@ struct fixture *fixture(void **state, const char *text)
 			    &(struct mr_book_ops){ 0 }, NULL, &f->book),
 		0);
 	assert_int_equal(mr_learner_new(f->book, NULL, NULL, &f->learner), 0);
-	set_up(f);
+	setup = (struct mr_learn_setup){ f->policy, f->host, mr_learn_permits(f->policy, NULL),
+					 mr_learn_bans(f->policy, NULL) };
+	mr_learner_setup(f->learner, &setup);
 	f->now = 1000000 * S;
 	return f;
 }
@@ -76,25 +71,6 @@ static struct mr_str str(const char *s)
 	return (struct mr_str){ s, s ? strlen(s) : 0 };
 }
 
-/* At once; expected; or expected before the setup changed, so that nothing of it may be used. */
-static int learn(struct fixture *f, const struct mr_event *e, int64_t at)
-{
-	struct mr_learn_ahead a = { 0 };
-	uint64_t of;
-
-	if (f->events++ % 3 == 0)
-		return mr_learner_event(f->learner, e, at, f->now, &f->result);
-	mr_learner_expect(f->learner, e, &a);
-	if (f->events % 3 == 0) {
-		of = a.of;
-		memset(&a, 0x5a, sizeof(a));
-		a.of = of;
-		set_up(f);
-	}
-	mr_learner_fetch(f->learner, e, &a);
-	return mr_learner_expected(f->learner, e, &a, at, f->now, &f->result);
-}
-
 enum mr_learn_action event(struct fixture *f, enum mr_event_kind kind, enum mr_family family,
 			   const char *a, const char *user, const char *session, uint32_t count,
 			   int64_t at)
@@ -110,7 +86,7 @@ enum mr_learn_action event(struct fixture *f, enum mr_event_kind kind, enum mr_f
 		.count = count,
 	};
 
-	assert_int_equal(learn(f, &e, at), 0);
+	assert_int_equal(mr_learner_event(f->learner, &e, at, f->now, &f->result), 0);
 	assert_true(f->result.why[0]);
 	return f->result.action;
 }

@@ -21,7 +21,6 @@ struct fixture {
 	struct mr_learner *learner;
 	uint64_t now;
 	struct mr_learn_result result; /* of the last event */
-	unsigned int events; /* so far: they take the three ways of learn.h in turn */
 };
 
 /* A policy of `text` and "service smtp { allow permitted; }"; one fixture stands at a time. */
