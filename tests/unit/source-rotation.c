@@ -378,9 +378,8 @@ static void test_compressed_meanwhile(void **state)
 	usleep(10000);
 	append(w->log, "4\n");
 	/* as if it were being compressed, but whole already; and one that is cut off */
-	shell("cd %s && mv mail.log mail.log.1 && gzip -k mail.log.1 && echo 9 | gzip | head -c 12 "
-	      ">mail.log.5.gz",
-	      w->dir);
+	shell("cd %s && mv mail.log mail.log.1 && gzip -k mail.log.1", w->dir);
+	shell("cd %s && seq 9999 | gzip | head -c 9000 >mail.log.5.gz", w->dir);
 	append(w->log, "5\n");
 	begin(w, saved);
 	expect(w, "2\n3\n4\n5\n");
