@@ -132,6 +132,43 @@ static bool is_dunno(const char *p, size_t n)
 	return n >= 5 && strncasecmp(p, "DUNNO", 5) == 0;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* name=value, or { name = value } */
+static void read_option(const struct mr_doctor_word *word, struct question *q)
+{
+	const char *p = word->p, *end = p + word->n, *eq, *name_end;
+	struct mr_doctor_word name;
+	size_t n;
+
+	if (end - p >= 2 && *p == '{')
+		p++, end--;
+	while (p < end && is_blank(*p))
+		p++;
+	while (end > p && is_blank(end[-1]))
+		end--;
+	eq = memchr(p, '=', (size_t)(end - p));
+	if (!eq)
+		return;
+	for (name_end = eq; name_end > p && is_blank(name_end[-1]);)
+		name_end--;
+	name = (struct mr_doctor_word){ p, (size_t)(name_end - p) };
+	for (eq++; eq < end && is_blank(*eq);)
+		eq++;
+	n = (size_t)(end - eq);
+	if (mr_doctor_is(&name, "policy_context"))
+		q->relay = n == 5 && memcmp(eq, "relay", n) == 0;
+	else if (mr_doctor_is(&name, "default_action"))
+		q->dunno = is_dunno(eq, n);
+	else if (mr_doctor_is(&name, "timeout"))
+		q->quick = true;
+	else if (mr_doctor_is(&name, "try_limit"))
+		q->once = n == 1 && *eq == '1';
+}
+
 static void read_question(const struct walk *w, const struct mr_doctor_word *word,
 			  struct question *q)
 {
@@ -151,16 +188,8 @@ static void read_question(const struct walk *w, const struct mr_doctor_word *wor
 			  "relay") == 0;
 	if (mr_doctor_next(&inner, &part))
 		snprintf(q->endpoint, sizeof(q->endpoint), "%.*s", (int)part.n, part.p);
-	while (mr_doctor_next(&inner, &part)) {
-		if (part.n > 15 && strncmp(part.p, "policy_context=", 15) == 0)
-			q->relay = part.n == 20 && memcmp(part.p + 15, "relay", 5) == 0;
-		if (part.n > 15 && strncmp(part.p, "default_action=", 15) == 0)
-			q->dunno = is_dunno(part.p + 15, part.n - 15);
-		if (part.n > 8 && strncmp(part.p, "timeout=", 8) == 0)
-			q->quick = true;
-		if (part.n > 10 && strncmp(part.p, "try_limit=", 10) == 0)
-			q->once = part.n == 11 && part.p[10] == '1';
-	}
+	while (mr_doctor_next(&inner, &part))
+		read_option(&part, q);
 	q->ours = listens_at(d, MR_LISTEN_POLICY, q->endpoint);
 	q->named = !q->ours && strstr(q->endpoint, "mailreeve");
 }

@@ -1,0 +1,1 @@
+doctor -c good.conf --postconf braces.postconf --master good.master --doveconf good.doveconf
