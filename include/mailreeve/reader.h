@@ -23,7 +23,7 @@ struct mr_reader_options {
 	bool thorough; /* asks every format about every line: slow, and the same; for tests */
 	size_t sessions; /* joined sessions remembered; 0: MR_READER_SESSIONS */
 };
-#define MR_READER_SESSIONS 16384 /* 5 MB */
+#define MR_READER_SESSIONS 16384 /* 3 MB */
 
 int mr_reader_new(const struct mr_reader_options *o, struct mr_reader **out, struct mr_error *e);
 void mr_reader_free(struct mr_reader *r);

@@ -17,8 +17,9 @@
 
 #define MR_JOIN_WAYS 4 /* places that one key may take; eviction looks at no more */
 #define SCOPE_BYTES  12 /* of a scope's name, with its NUL */
-#define SESSION_SIZE 256 /* bytes for each session, where most need a hundred */
-#define NOTE_SIZE    64 /* and for each note, which has no user */
+#define SESSION_SIZE \
+	96 /* bytes for each session: most need less; with long names fewer find room */
+#define NOTE_SIZE 64 /* and for each note, which has no user */
 
 /* As it is saved, too; behind it scope, key and user. */
 struct record {
