@@ -128,30 +128,45 @@ static bool host_is_public(const struct mr_host *h, char buf[static MR_PREFIX_TE
 	return false;
 }
 
+/* `s` is NULL for a rule of global.  A service of one's own may be a mail server's. */
+static void check_noauth(struct mr_parser *p, const struct mr_service *s, const struct mr_rule *r)
+{
+	bool own = s && s->family == MR_FAMILY_NONE, mail = s && s->family == MR_FAMILY_SMTP;
+
+	if (!r->noauth)
+		return;
+	if (!s)
+		mr_parse_find(p, MR_RISK, r->place, "say it in the rules of smtp and submission",
+			      "\"noauth\" means nothing in global: who may relay is decided by the "
+			      "service's own rule");
+	else if ((mail || own) && is_whole(p->policy, &r->source))
+		mr_parse_find(p, MR_RISK, r->place,
+			      "leave \"noauth\" to networks whose senders you know",
+			      "an open relay%s: \"%s\" lets strangers send mail to anywhere",
+			      own ? ", if Postfix answers there" : "", r->text);
+	else if (!mail && !own)
+		mr_parse_find(p, MR_NOTE, r->place, NULL,
+			      "\"noauth\" means nothing in service \"%s\": it relays no mail",
+			      s->name);
+	else if (p->policy->relay.mode == MR_RELAY_NONE)
+		mr_parse_find(p, MR_RISK, r->place, "leave \"noauth\" out, or: mode addresses;",
+			      "\"noauth\" means nothing: relay { mode none } lets only those relay "
+			      "who log in");
+	if ((mail || own) && r->n_users)
+		mr_parse_find(
+			p, MR_RISK, r->place, "two rules: one with users, and one with noauth",
+			"\"%s\" lets everybody of this source relay who does not log in: users "
+			"limits only those who do",
+			r->text);
+}
+
 /* `s` is NULL for a rule of global. */
 static void check_rule(struct mr_parser *p, const struct mr_service *s, const struct mr_rule *r)
 {
 	const struct mr_source *src = &r->source;
 	char net[MR_PREFIX_TEXT];
 
-	if (r->noauth && is_whole(p->policy, src) && !(s && s->family != MR_FAMILY_SMTP))
-		mr_parse_find(
-			p, MR_RISK, r->place, "leave \"noauth\" to networks whose senders you know",
-			"an open relay: \"%s\" lets strangers send mail to anywhere", r->text);
-	else if (r->noauth && s && s->family != MR_FAMILY_SMTP)
-		mr_parse_find(p, MR_NOTE, r->place, NULL,
-			      "\"noauth\" means nothing in service \"%s\": it relays no mail",
-			      s->name);
-	else if (r->noauth && p->policy->relay.mode == MR_RELAY_NONE)
-		mr_parse_find(p, MR_RISK, r->place, "leave \"noauth\" out, or: mode addresses;",
-			      "\"noauth\" means nothing: relay { mode none } lets only those relay "
-			      "who log in");
-	if (r->noauth && r->n_users && !(s && s->family != MR_FAMILY_SMTP))
-		mr_parse_find(
-			p, MR_RISK, r->place, "two rules: one with users, and one with noauth",
-			"\"%s\" lets everybody of this source relay who does not log in: users "
-			"limits only those who do",
-			r->text);
+	check_noauth(p, s, r);
 	if (src->kind == MR_SOURCE_LOCAL_PUBLIC && p->host && host_is_public(p->host, net))
 		mr_parse_find(
 			p, MR_RISK, r->place, "write \"local\", or the addresses that are meant",
@@ -160,13 +175,16 @@ static void check_rule(struct mr_parser *p, const struct mr_service *s, const st
 	if (src->kind == MR_SOURCE_NAME && s && s->family != MR_FAMILY_SMTP)
 		mr_parse_find(p, MR_RISK, r->place,
 			      "host names are known at smtp, submission and submissions only",
-			      "\"%s\" is never asked: service \"%s\" does not tell a client's name",
+			      s->family == MR_FAMILY_NONE
+				      ? "\"%s\" is asked only if Postfix answers at the ports of "
+					"service \"%s\""
+				      : "\"%s\" is never asked: service \"%s\" does not tell a "
+					"client's name",
 			      r->text, s->name);
 	if (r->n_users && s && s->family == MR_FAMILY_NONE)
 		mr_parse_find(
 			p, MR_RISK, r->place, "leave the users out, or name a mail service",
-			"\"users\" is never asked: service \"%s\" has no logins that mailreeve "
-			"sees",
+			"\"users\" is asked only if Postfix answers at the ports of service \"%s\"",
 			s->name);
 	else if (r->n_users && r->action == MR_ALLOW && src->kind != MR_SOURCE_PERMITTED)
 		mr_parse_find(
