@@ -260,7 +260,7 @@ static void test_answers(void **state)
 	struct stage *s = *state;
 
 	expect(s, answer_all, "apply --confirm 1m30s", 0,
-	       "generation 8 is active: 3 rules, 2 IPv4 and 1 IPv6 prefix, 4 classes, 0.25 s\n"
+	       "generation 8 is active: 3 rules, 2 IPv4 and 1 IPv6 prefixes, 4 classes, 0.25 s\n"
 	       "a.conf:3: risk: it is risky\n    hint: do not\n"
 	       "rolls back in 1m 30s unless you run: mailreeve confirm\n");
 	expect(s, answer_all, "apply", 0, "generation 8 is active\n");
