@@ -51,6 +51,7 @@ struct mr_job {
 
 	/* load and keep */
 	struct mr_kernel *kernel; /* borrowed */
+	uint32_t room[2]; /* that the maps of entries must have for other keys; 0: any */
 	struct mr_kernel *larger; /* with larger maps of entries; NULL: they are large enough */
 	struct mr_generation_spec spec;
 	uint64_t generation;

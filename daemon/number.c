@@ -114,6 +114,21 @@ static int number_rules(struct mr_job *j)
 			       m->active ? 1 : 0, j->rule_counter, j->fresh);
 }
 
+/* Another `ipv6-prefix` gives entries other keys, and those stand beside the old ones for a while.
+ */
+static void room_for_keys(struct mr_job *j)
+{
+	struct mr_manager *m = j->m;
+	const struct mr_book_limits to = mr_entries_limits(j->live->policy, m->map_max);
+	struct mr_book_stats s;
+
+	mr_book_stats(m->book, &s);
+	if (to.permit_plen6 != m->limits.permit_plen6 && s.permits > m->map_max[MR_PERMIT] / 2)
+		j->room[MR_PERMIT] = 2 * m->limits.permits_max;
+	if (to.ban_plen6 != m->limits.ban_plen6 && s.bans > m->map_max[MR_BAN] / 2)
+		j->room[MR_BAN] = 2 * m->limits.bans_max;
+}
+
 int mr_job_number(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
@@ -125,6 +140,8 @@ int mr_job_number(struct mr_job *j)
 		r = number_rules(j);
 	if (r < 0)
 		return r;
+	if (m->book)
+		room_for_keys(j);
 	j->spec.policy = j->live->policy;
 	j->spec.image = j->image;
 	j->spec.number = j->generation;

@@ -207,8 +207,13 @@ static void write_ids(struct mr_job *j)
 	state_trouble(j, e.text);
 }
 
-/* Room for what the policy's `max` names.  An apply asks for it and fails without; who goes back to
- * a policy goes back with the maps that there are. */
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Room for what the policy's `max` names, and for other keys.  An apply asks for it and fails
+ * without; who goes back to a policy goes back with the maps that there are. */
 static int make_room(struct mr_job *j)
 {
 	const struct mr_policy *p = j->live->policy;
@@ -217,7 +222,8 @@ static int make_room(struct mr_job *j)
 
 	if (j->kind == MR_JOB_FACTS)
 		return 0;
-	r = mr_resize_prepare(j->kernel, p->permit.max, p->ban.max, &j->larger, &e);
+	r = mr_resize_prepare(j->kernel, larger(p->permit.max, j->room[MR_PERMIT]),
+			      larger(p->ban.max, j->room[MR_BAN]), &j->larger, &e);
 	if (r == 0)
 		return 0;
 	if (j->kind == MR_JOB_APPLY)

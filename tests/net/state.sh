@@ -184,4 +184,18 @@ is "two are of their address alone" "2001:db8:77:1::9 2001:db8:b::/48 2001:db8:c
 	"$(field .address ban list | grep : | sort | tr '\n' ' ' | sed 's/ $//')"
 is "it is told" 1 "$(grep -c '2 bans of IPv6 prefixes hold for a single address from now on' "$LOG")"
 is "who has a permit is in, who is under the wider ban is not" "open timeout" "$(tries $STRANGER6 587) $(tries $DENIED6 25)"
+
+# --- another ipv6-prefix while the map is full: there is room for both keys of each entry
+reboot
+rm -rf "$STATE"
+conf 64 64
+ok "room for 64 bans" daemon
+for i in $(seq 64); do ctl ban add "2001:db8:$i:1::7" --ttl 30d >/dev/null; done
+is "which are there" 64 "$(field .bans.live status)"
+conf 64 64 "" "ipv6-prefix 48;"
+ok "bans of wider networks" ctl apply
+is "none was lost" 64 "$(field .bans.live status)"
+ok "all have their new keys and no other" within 20 holds bans 64
+ctl ban add 2001:db8:7000::1 >/dev/null
+is "no more fit than before" 64 "$(field .bans.live status)"
 done_testing
