@@ -209,7 +209,8 @@ def socketmap(path, rounds, seed):
         s.close()
         if not re.fullmatch(rb"(5:OK OK,|9:NOTFOUND ,|26:OK 550 5.7.1 access denied,)*", got):
             fail("an odd answer", got, data)
-        if got.count(b"OK OK") > data.count(b"permit 192.0.2.10"):
+        # a mutant may ask for another address of the office
+        if got.count(b"OK OK") > len(re.findall(rb"permit 192\.0\.2\.\d", data)):
             fail("an OK", got, data)
 
 
