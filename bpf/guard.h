@@ -224,7 +224,7 @@ _Static_assert(MR_COUNTED_ALLOW == (int)MR_ALLOW && MR_COUNTED_DENY == (int)MR_D
 		       MR_COUNTED_UNMATCHED == (int)MR_UNMATCHED,
 	       "the first counters of a service go by the action");
 
-/* The IP header, or NULL if the packet is not a plain one. */
+/* IPv4, a header of five words, and room for what follows; NULL if not. */
 static __always_inline const struct iphdr *mr_plain(struct xdp_md *ctx, const int l3)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -234,10 +234,7 @@ static __always_inline const struct iphdr *mr_plain(struct xdp_md *ctx, const in
 		return 0;
 	if (!l3 && *((const __be16 *)ip - 1) != bpf_htons(ETH_P_IP))
 		return 0;
-	/* version 4, a header of five words; neither an offset nor more fragments */
-	if (*(const __u8 *)ip != 0x45 || ip->protocol != IPPROTO_TCP ||
-	    (ip->frag_off & bpf_htons(0x3fff)) ||
-	    mr_host16(ip->tot_len) < sizeof(*ip) + MR_PARSE_FLAGS)
+	if (*(const __u8 *)ip != 0x45 || mr_host16(ip->tot_len) < sizeof(*ip) + MR_PARSE_FLAGS)
 		return 0;
 	return ip;
 }
@@ -291,13 +288,15 @@ static __always_inline int mr_guard(struct xdp_md *ctx, const int kind)
 
 	if (!ip)
 		return mr_any(ctx, kind);
+	if (ip->protocol != IPPROTO_TCP)
+		return mr_unasked(ctx, kind & MR_KIND_FRAGS, MR_WHY_NOT_TCP);
+	if (ip->frag_off & bpf_htons(0x3fff)) /* an offset or more fragments */
+		return mr_any(ctx, kind);
 	/* else the compiler works the address out anew, from the slot, at each use */
 	__asm__ volatile("" : "+r"(g));
 	column = g->column[mr_host16(((const __be16 *)tcp)[1])];
-	if (!column) {
-		mr_record(XDP_PASS, MR_WHY_NO_SERVICE, MR_SERVICE_NONE, 0);
-		return XDP_PASS;
-	}
+	if (!column)
+		return mr_unasked(ctx, kind & MR_KIND_FRAGS, MR_WHY_NO_SERVICE);
 	column = (column - 1) & (MR_SERVICES_MAX - 1);
 	s = &g->service[column];
 	if (s->flags & MR_SERVICE_TO)
