@@ -55,7 +55,7 @@ static bool fits(struct mr_str program, const char *pattern)
 	if (n && pattern[n - 1] == '*')
 		return n == 1 || mr_cut(&program, pattern, n - 1);
 	if (*pattern == '*')
-		return mr_trim(&program, pattern + 1, n - 1);
+		return mr_trim(&program, pattern + 1, n - 1) && program.n;
 	return mr_str_is(program, pattern);
 }
 

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *log = (const char *)data, *p = log, *end = log + size;
-	struct readers two = readers_new();
+	struct readers two = readers_new(size);
 
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));

@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!checked)
 		check_table();
 	checked = true;
-	two = readers_new();
+	two = readers_new(size);
 	for (uint64_t time_us = EVENT_NOW_US; p < end; time_us += 1000000) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p)), *last = nl ? nl : end;
 		size_t n = last > p ? (size_t)(last - p - 1) : 0;
