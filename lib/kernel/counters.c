@@ -83,7 +83,7 @@ int mr_counters_reasons(struct mr_kernel *k, struct mr_count *out)
 	return read_counters(k->map[MR_MAP_REASONS], out, MR_WHY_N);
 }
 
-int mr_counters_reset_rule(struct mr_kernel *k, unsigned int index)
+static int zero(int map, uint32_t first, uint32_t n)
 {
 	int cpus = libbpf_num_possible_cpus();
 	_free_ struct mr_count *v = NULL;
@@ -93,26 +93,20 @@ int mr_counters_reset_rule(struct mr_kernel *k, unsigned int index)
 	v = calloc((size_t)cpus, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	return bpf_map_update_elem(k->map[MR_MAP_RULES], &index, v, BPF_ANY) < 0 ? -errno : 0;
+	for (uint32_t i = first; i < first + n; i++)
+		if (bpf_map_update_elem(map, &i, v, BPF_ANY) < 0)
+			return -errno;
+	return 0;
+}
+
+int mr_counters_reset_rule(struct mr_kernel *k, unsigned int index)
+{
+	return zero(k->map[MR_MAP_RULES], index, 1);
 }
 
 int mr_counters_reset_service(struct mr_kernel *k, unsigned int id)
 {
-	int cpus = libbpf_num_possible_cpus(), r = 0;
-	_free_ struct mr_count *v = NULL;
-
-	if (cpus < 0)
-		return cpus;
-	v = calloc((size_t)cpus, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < MR_COUNTED_N && r == 0; i++) {
-		uint32_t index = id * MR_COUNTED_N + i;
-
-		if (bpf_map_update_elem(k->map[MR_MAP_SERVICES], &index, v, BPF_ANY) < 0)
-			r = -errno;
-	}
-	return r;
+	return zero(k->map[MR_MAP_SERVICES], id * MR_COUNTED_N, MR_COUNTED_N);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
