@@ -110,10 +110,23 @@ static int asker_send(struct mr_asker *a)
 	return 0;
 }
 
+/* Who asks ahead may always have an answer on its way: what is out makes room before it is more
+ * than what is not. */
+static void asker_pack(struct mr_asker *a)
+{
+	if (a->out_sent < KEEP_BYTES || a->out_sent < a->out_len / 2)
+		return;
+	a->out_len -= a->out_sent;
+	memmove(a->out, a->out + a->out_sent, a->out_len);
+	a->out_sent = 0;
+}
+
 static int asker_answer(struct mr_asker *a, const struct mr_answer *answer)
 {
-	int r = mr_grow(&a->out, &a->out_allocated, a->out_len + answer->len, 1);
+	int r;
 
+	asker_pack(a);
+	r = mr_grow(&a->out, &a->out_allocated, a->out_len + answer->len, 1);
 	if (r < 0)
 		return r;
 	memcpy(a->out + a->out_len, answer->text, answer->len);

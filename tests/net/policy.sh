@@ -133,6 +133,28 @@ cat >"$DIR/ask-first.py" <<-'PY'
 	print(got == b"action=OK\n\naction=DUNNO\n\n" * n)
 PY
 is "a hundred thousand, asked before the first answer is read" True "$(python3 "$DIR/ask-first.py" "$P")"
+cat >"$DIR/ask-ahead.py" <<-'PY'
+	# asks on and on, and always leaves answers for the next turn
+	import socket, sys
+	s = socket.socket(socket.AF_UNIX)
+	s.settimeout(30)
+	s.connect(sys.argv[1])
+	ask = "request=smtpd_access_policy\nprotocol_state=RCPT\nserver_port=25\nclient_address=203.0.113.5\nrecipient=v@elsewhere.example\npolicy_context=relay\n\n"
+	chunk, got, asked, length = ask.encode() * 200, 0, 0, 0
+	while asked < 200000:
+	    s.sendall(chunk)
+	    asked += 200
+	    while asked - got > 12000 if length else asked > 12000:
+	        data = s.recv(1 << 14)
+	        got += data.count(b"\n\n")
+	        length = 1
+	print(asked - got > 8000)
+PY
+peak() { awk '/VmHWM/ { print $2 }' "/proc/$DAEMON/status"; }
+echo 5 >"/proc/$DAEMON/clear_refs"
+memory=$(peak)
+is "two hundred thousand, with some always on their way" True "$(python3 "$DIR/ask-ahead.py" "$P")"
+ok "answers that are taken take no memory ($memory, $(peak))" [ $(($(peak) - memory)) -lt 6000 ]
 before=$(broken) sent=0
 # refuses WHAT: no answer, and the connection ends
 refuses() {
