@@ -133,6 +133,7 @@ static void job_failed(struct mr_job *j)
 			   : *j->error.text    ? j->error.text
 					       : strerror(-j->r);
 
+	mr_job_zero(j);
 	if (j->kind == MR_JOB_START) {
 		start_failed(j, text);
 		return;
@@ -204,6 +205,7 @@ static void roll_back_to_nothing(struct mr_job *j)
 static void begin_back(struct mr_job *j)
 {
 	struct mr_manager *m = j->m;
+	uint32_t room[2];
 
 	if (j->kind == MR_JOB_ROLLBACK && !m->trial) { /* confirmed, or superseded */
 		job_end(j);
@@ -217,7 +219,8 @@ static void begin_back(struct mr_job *j)
 	if (m->previous) {
 		j->live = m->previous;
 		j->borrowed = true;
-		if (spare_holds(m, j->live)) {
+		/* where the maps must grow first the worker has to load them: all of the way */
+		if (spare_holds(m, j->live) && !mr_job_room(m, j->live->policy, room)) {
 			j->same_slot = true;
 			j->generation = j->live->generation;
 			flip(j);
@@ -417,6 +420,7 @@ static void job_prepared(void *arg)
 		    j->live->fingerprint == j->m->current.active_fingerprint)
 			memcpy(j->live->snapshot, j->m->current.active, sizeof(j->live->snapshot));
 	}
+	j->kernel = j->m->kernel;
 	if (j->r == 0)
 		j->r = mr_job_number(j);
 	if (j->r == 0)
@@ -425,7 +429,6 @@ static void job_prepared(void *arg)
 		job_failed(j);
 		return;
 	}
-	j->kernel = j->m->kernel;
 	run(j, mr_job_load, job_loaded);
 }
 

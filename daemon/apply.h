@@ -101,9 +101,15 @@ void mr_flip_reason(struct mr_job *j); /* why something else than the file is in
 void mr_flip_log(const struct mr_job *j);
 /* number.c */
 int mr_job_number(struct mr_job *j);
+/* Another `ipv6-prefix` gives entries other keys, and those stand beside the old ones for a while:
+ * the sizes that the maps need for it, 0 for any; false if both are. */
+bool mr_job_room(const struct mr_manager *m, const struct mr_policy *p, uint32_t room[static 2]);
 /* prepare.c: the worker's steps */
 void mr_job_prepare(void *job);
 void mr_job_load(void *job);
+/* Counters whose number changed hands begin at nothing, whether the job succeeds or not: the next
+ * one finds them given. */
+void mr_job_zero(struct mr_job *j);
 void mr_job_keep(void *job);
 
 #endif

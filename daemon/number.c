@@ -114,19 +114,27 @@ static int number_rules(struct mr_job *j)
 			       m->active ? 1 : 0, j->rule_counter, j->fresh);
 }
 
-/* Another `ipv6-prefix` gives entries other keys, and those stand beside the old ones for a while.
+/* What comes until the switch is at most the limit, what stands may be above one that was lowered.
  */
-static void room_for_keys(struct mr_job *j)
+static uint32_t twice(uint32_t limit, size_t live)
 {
-	struct mr_manager *m = j->m;
-	const struct mr_book_limits to = mr_entries_limits(j->live->policy, m->map_max);
+	return 2 * (live > limit ? (uint32_t)live : limit);
+}
+
+bool mr_job_room(const struct mr_manager *m, const struct mr_policy *p, uint32_t room[static 2])
+{
+	const struct mr_book_limits to = mr_entries_limits(p, m->map_max);
 	struct mr_book_stats s;
 
+	room[MR_PERMIT] = room[MR_BAN] = 0;
+	if (!m->book)
+		return false;
 	mr_book_stats(m->book, &s);
 	if (to.permit_plen6 != m->limits.permit_plen6 && s.permits > m->map_max[MR_PERMIT] / 2)
-		j->room[MR_PERMIT] = 2 * m->limits.permits_max;
+		room[MR_PERMIT] = twice(m->limits.permits_max, s.permits);
 	if (to.ban_plen6 != m->limits.ban_plen6 && s.bans > m->map_max[MR_BAN] / 2)
-		j->room[MR_BAN] = 2 * m->limits.bans_max;
+		room[MR_BAN] = twice(m->limits.bans_max, s.bans);
+	return room[MR_PERMIT] || room[MR_BAN];
 }
 
 int mr_job_number(struct mr_job *j)
@@ -140,8 +148,7 @@ int mr_job_number(struct mr_job *j)
 		r = number_rules(j);
 	if (r < 0)
 		return r;
-	if (m->book)
-		room_for_keys(j);
+	(void)mr_job_room(m, j->live->policy, j->room);
 	j->spec.policy = j->live->policy;
 	j->spec.image = j->image;
 	j->spec.number = j->generation;

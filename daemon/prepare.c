@@ -232,21 +232,28 @@ static int make_room(struct mr_job *j)
 	return 0;
 }
 
+void mr_job_zero(struct mr_job *j)
+{
+	for (unsigned int i = 0; j->fresh && i < MR_COUNTERS_MAX; i++)
+		if (j->fresh[i])
+			(void)mr_counters_reset_rule(j->kernel, i);
+	free(MR_TAKE_PTR(j->fresh));
+	for (unsigned int i = 0; i < MR_SERVICES_MAX; i++)
+		if (j->fresh_services >> i & 1)
+			(void)mr_counters_reset_service(j->kernel, i);
+	j->fresh_services = 0;
+}
+
 void mr_job_load(void *arg)
 {
 	struct mr_job *j = arg;
 	struct mr_error e = { "" };
 
 	write_ids(j);
+	mr_job_zero(j);
 	j->r = make_room(j);
 	if (j->r < 0)
 		return;
-	for (unsigned int i = 0; i < MR_COUNTERS_MAX; i++)
-		if (j->fresh[i])
-			(void)mr_counters_reset_rule(j->kernel, i);
-	for (unsigned int i = 0; i < MR_SERVICES_MAX; i++)
-		if (j->fresh_services >> i & 1)
-			(void)mr_counters_reset_service(j->kernel, i);
 	j->r = mr_generation_fill(j->kernel, &j->spec, &e);
 	if (j->r < 0) {
 		job_fails(j, j->r, j->r == -E2BIG ? MR_BUS_ERROR_FULL : MR_BUS_ERROR_KERNEL,

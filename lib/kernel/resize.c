@@ -24,6 +24,7 @@ int mr_resize_prepare(const struct mr_kernel *k, uint32_t permits_max, uint32_t 
 		      struct mr_kernel **next, struct mr_error *e)
 {
 	uint32_t max[2] = { [MR_PERMIT] = permits_max, [MR_BAN] = bans_max };
+	struct mr_error why = { "" };
 	bool wanted = false;
 	int r;
 
@@ -36,10 +37,10 @@ int mr_resize_prepare(const struct mr_kernel *k, uint32_t permits_max, uint32_t 
 		*next = NULL;
 		return 0;
 	}
-	r = mr_kernel_open_beside(k, max, next, e);
+	r = mr_kernel_open_beside(k, max, next, &why);
 	if (r < 0)
 		return mr_error(e, r, "no room could be made for more permits or bans (%s)",
-				*e->text ? e->text : strerror(-r));
+				*why.text ? why.text : strerror(-r));
 	return 0;
 }
 

@@ -23,6 +23,7 @@ is "one has counted" 7 "$(passes own1)"
 ok "a ban of another" ctl ban add $DENIED --service own2
 services 31 61
 ok "thirty-one others" ctl apply
+for i in $(seq 31 61); do spray $((3000 + i)) 1 50 $STRANGER >/dev/null; done
 services 100 130
 ok "and thirty-one more: the first are neither in force nor to go back to" ctl apply
 for i in $(seq 100 130); do passes "own$i"; done >"$DIR/counts"
@@ -42,6 +43,8 @@ services 1 0
 ok "in two steps: without those that go" ctl apply
 services 200 259
 ok "then with those that come" ctl apply
+for i in $(seq 200 259); do passes "own$i"; done >"$DIR/counts"
+is "who was given a number by the apply that failed begins at nothing, too" 0 "$(sort -u "$DIR/counts")"
 services 300 301
 ok "two others, on trial" ctl apply --confirm 60s
 services 300 340

@@ -198,4 +198,26 @@ is "none was lost" 64 "$(field .bans.live status)"
 ok "all have their new keys and no other" within 20 holds bans 64
 ctl ban add 2001:db8:7000::1 >/dev/null
 is "no more fit than before" 64 "$(field .bans.live status)"
+
+reboot
+rm -rf "$STATE"
+conf 64 64
+ok "the same, with other keys while there are no bans yet" daemon
+conf 64 64 "" "ipv6-prefix 48;"
+ok "room is not made for nothing" ctl apply
+for i in $(seq 64); do ctl ban add "2001:db8:$i:1::7" --ttl 30d >/dev/null; done
+ok "then the way back, which waits in the kernel" ctl undo
+is "none was lost" 64 "$(field .bans.live status)"
+ok "all have their old keys" within 20 holds bans 64
+reboot
+rm -rf "$STATE"
+conf 64 64
+ok "and once more" daemon
+for i in $(seq 64); do ctl ban add "2001:db8:$i:1::7" --ttl 30d >/dev/null; done
+conf 64 16
+ok "with a lower limit, which ends no ban" ctl apply
+conf 64 16 "" "ipv6-prefix 48;"
+ok "and other keys below it" ctl apply
+is "none was lost either" 64 "$(field .bans.live status)"
+ok "all have their new keys" within 20 holds bans 64
 done_testing

@@ -4,7 +4,8 @@
  *
  * The linker puts this file between the library and libbpf (--wrap, see the Makefile): it lets
  * updates of tries fail for want of memory, as a kernel under pressure does, and notes in which
- * order the fence and the slot are touched.  The rest is the real kernel's.  Needs root.
+ * order the fence and the slot are touched.  The rest is the real kernel's: it refuses a map that
+ * is too large by itself.  Needs root.
  */
 #include "_hand.h"
 
@@ -240,13 +241,29 @@ static void test_fence(void **s)
 	end(&w);
 }
 
+/* A larger map that no kernel gives: what it said is in what we say, and nothing is begun. */
+static void test_no_room(void **s)
+{
+	static struct world w;
+	struct mr_kernel *next;
+	struct mr_error e = { "" };
+
+	(void)s;
+	start(&w);
+	next = w.k;
+	assert_true(mr_resize_prepare(w.k, UINT32_MAX, 0, &next, &e) < 0);
+	assert_ptr_equal(next, w.k);
+	assert_non_null(strstr(e.text, "no room could be made for more permits or bans (cannot "));
+	assert_false(mr_resize_wants(w.k, MR_PERMIT));
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_passes),
-		cmocka_unit_test(test_one_by_one),
-		cmocka_unit_test(test_given_up),
-		cmocka_unit_test(test_fence),
+		cmocka_unit_test(test_passes),	 cmocka_unit_test(test_one_by_one),
+		cmocka_unit_test(test_given_up), cmocka_unit_test(test_fence),
+		cmocka_unit_test(test_no_room),
 	};
 
 	if (geteuid() != 0) {
