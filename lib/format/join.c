@@ -7,11 +7,12 @@
  * All of it is fixed, so that hostile traffic cannot make it grow.  Records are written one behind
  * the other into rings, and an index of sets of MR_JOIN_WAYS by the hash of scope and key says
  * where: so what is remembered lies densely, in few pages, however many sessions there are room
- * for. In a full set what was put first goes, notes before sessions; in a full ring, too, and notes
- * have a ring of their own.  What has gone means no event, never a wrong one: scope and key are
- * compared whole.  Strings are copied in; what mr_join_get() hands out lives until the next put.
- * Never logs. mr_join_put() cannot fail once the table stands, but for a key that is too long
- * (-EINVAL).
+ * for. In a full set what was put first goes, notes before sessions.  A session that a ring would
+ * write over while it stands is written anew: many short ones, which any stranger can make at
+ * OpenSMTPD, push out none that lasts.  Notes have a ring of their own, and go when it comes round.
+ * What has gone means no event, never a wrong one: scope and key are compared whole.  Strings are
+ * copied in; what mr_join_get() hands out lives until the next put.  Never logs. mr_join_put()
+ * cannot fail once the table stands, but for a key that is too long (-EINVAL).
  */
 #include <mailreeve/format.h>
 
@@ -20,6 +21,8 @@
 #define SESSION_SIZE \
 	96 /* bytes for each session: most need less; with long names fewer find room */
 #define NOTE_SIZE 64 /* and for each note, which has no user */
+#define AHEAD	  8 /* of a ring of sessions such a part is kept free, … */
+#define PASSED	  8 /* … by passing so many of the oldest for each that is put, dropped or moved */
 
 /* As it is saved, too; behind it scope, key and user. */
 struct record {
@@ -27,15 +30,19 @@ struct record {
 	uint64_t time_us;
 	uint16_t user_len;
 	uint8_t family, key_len, scope_len;
-	uint8_t unused[3];
+	uint8_t gone; /* was dropped, or is told anew elsewhere; in a ring only */
+	uint8_t unused[2];
 	char text[];
 };
 #define RECORD_MAX (sizeof(struct record) + SCOPE_BYTES + MR_JOIN_KEY + MR_JOIN_USER)
+#define ROUNDED(n) (((n) + 7) & ~(size_t)7)
 
+/* Places count on as if the ring had no end.  The last record of a round may stand out of it, by
+ * less than RECORD_MAX. */
 struct ring {
 	char *bytes;
 	size_t size;
-	uint64_t end; /* where the next record goes, as if the ring had no end */
+	uint64_t begin, end; /* the oldest record, and where the next one goes */
 };
 /* Most keys are asked for once and not found: the tags say so without a look at the records. */
 struct set {
@@ -54,7 +61,7 @@ static int ring_new(struct ring *r, size_t size)
 	size_t at_least = MR_JOIN_WAYS * RECORD_MAX;
 
 	r->size = (size > at_least ? size : at_least) & ~(size_t)7;
-	r->bytes = malloc(r->size);
+	r->bytes = malloc(r->size + ROUNDED(RECORD_MAX));
 	return r->bytes ? 0 : -ENOMEM;
 }
 
@@ -85,28 +92,32 @@ void mr_join_free(struct mr_join *j)
 	free(j);
 }
 
+static struct record *at_place(const struct ring *r, uint64_t at)
+{
+	return (void *)(r->bytes + at % r->size);
+}
+
 /* The record of a place; NULL: it is free, or has been written over. */
 static struct record *record_of(const struct mr_join *j, const struct set *set, size_t n)
 {
 	const struct ring *r = &j->ring[set->note[n]];
-	uint64_t at = set->at[n] - 1;
 
-	return set->at[n] && r->end <= at + r->size ? (void *)(r->bytes + at % r->size) : NULL;
+	return set->at[n] > r->begin ? at_place(r, set->at[n] - 1) : NULL;
 }
 
-/* Room for n bytes in one piece; what was there is given up. */
-static struct record *append(struct ring *r, size_t n, uint64_t *at)
+static size_t bytes_of(const struct record *r)
 {
-	size_t begin = r->end % r->size;
+	return sizeof(*r) + r->scope_len + r->key_len + r->user_len;
+}
 
-	n = (n + 7) & ~(size_t)7;
-	if (begin + n > r->size) {
-		r->end += r->size - begin;
-		begin = 0;
-	}
-	*at = r->end;
-	r->end += n;
-	return (void *)(r->bytes + begin);
+/* Takes a place of the set's; it is free then. */
+static void give_up(const struct mr_join *j, struct set *set, size_t n)
+{
+	struct record *r = record_of(j, set, n);
+
+	if (r)
+		r->gone = 1;
+	set->at[n] = 0;
 }
 
 /* FNV-1a (Fowler, Noll, Vo), eight bytes a step.  An attacker who makes keys collide evicts only
@@ -122,7 +133,9 @@ static uint64_t hash(uint64_t h, const char *p, size_t n)
 	}
 	for (; n; p++, n--)
 		h = (h ^ (uint8_t)*p) * 0x100000001b3u;
-	return h ^ h >> 32;
+	/* the last bytes have reached the low bits only: process ids differ in nothing else */
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
 }
 
 /* Where a key belongs: a set, and the place in it, MR_JOIN_WAYS if it is not there. */
@@ -140,17 +153,21 @@ static bool is_of(const struct record *r, const char *scope, size_t scope_len, s
 	       memcmp(r->text + scope_len, key.p, key.n) == 0;
 }
 
-static struct place find(struct mr_join *j, const char *scope, struct mr_str key)
+static bool is_key(size_t scope_len, struct mr_str key)
+{
+	return key.n && key.n <= MR_JOIN_KEY && scope_len < SCOPE_BYTES;
+}
+
+static struct place find(struct mr_join *j, const char *scope, size_t scope_len, struct mr_str key)
 {
 	struct place p = { .n = MR_JOIN_WAYS };
-	size_t scope_len = strlen(scope);
 	uint64_t h;
 
-	if (key.n == 0 || key.n > MR_JOIN_KEY || scope_len >= SCOPE_BYTES)
+	if (!is_key(scope_len, key))
 		return p;
 	h = hash(hash(0xcbf29ce484222325u, scope, scope_len), key.p, key.n);
-	p.set = &j->set[(h & UINT32_MAX) * j->sets >> 32];
-	p.tag = (uint32_t)(h >> 32);
+	p.set = &j->set[(h >> 32) * j->sets >> 32];
+	p.tag = (uint32_t)h;
 	for (size_t i = 0; i < MR_JOIN_WAYS && p.n == MR_JOIN_WAYS; i++) {
 		if (!p.set->at[i] || p.set->tag[i] != p.tag)
 			continue;
@@ -191,34 +208,83 @@ static size_t vacancy(const struct mr_join *j, const struct set *set)
 	return n;
 }
 
+static struct record *append(struct ring *r, size_t n)
+{
+	struct record *at = at_place(r, r->end);
+
+	r->end += ROUNDED(n);
+	return at;
+}
+
+/* The oldest session, which stands: to the ring's end, where its own room is enough for it. */
+static void move_oldest(struct mr_join *j, struct ring *r)
+{
+	struct record *old = at_place(r, r->begin);
+	size_t n = bytes_of(old), scope_len = old->scope_len;
+	struct place p = find(j, old->text, scope_len,
+			      (struct mr_str){ old->text + scope_len, old->key_len });
+
+	if (p.n == MR_JOIN_WAYS || p.record != old)
+		return;
+	p.set->at[p.n] = r->end + 1;
+	memmove(append(r, n), old, n);
+}
+
+static void pass_oldest(struct mr_join *j, struct ring *r, bool move)
+{
+	const struct record *oldest = at_place(r, r->begin);
+	size_t freed = ROUNDED(bytes_of(oldest));
+
+	if (move && !oldest->gone)
+		move_oldest(j, r);
+	r->begin += freed;
+}
+
+/* Room for n bytes.  Sessions are moved some time before their room is needed, for those that stand
+ * may stand close together; where that was too late the oldest go. */
+static void make_room(struct mr_join *j, bool note, size_t n)
+{
+	struct ring *r = &j->ring[note];
+	size_t ahead = r->size / AHEAD;
+
+	for (int i = 0; i < PASSED && !note && r->end + ahead > r->begin + r->size; i++)
+		pass_oldest(j, r, true);
+	while (r->end + ROUNDED(n) > r->begin + r->size)
+		pass_oldest(j, r, false);
+}
+
 int mr_join_put(struct mr_join *j, const char *scope, struct mr_str key, const struct mr_joined *v)
 {
 	struct record head = { .addr = v->addr,
 			       .time_us = v->time_us,
 			       .family = (uint8_t)v->family,
 			       .key_len = (uint8_t)key.n };
-	struct place p = find(j, scope, key);
+	char user[MR_JOIN_USER];
+	bool note = is_note(v);
+	struct place p;
 	struct record *r;
-	uint64_t at;
 
-	if (!p.set)
+	if (!is_key(strlen(scope), key))
 		return -EINVAL;
+	head.scope_len = (uint8_t)strlen(scope);
+	head.user_len = (uint16_t)(v->user.n < MR_JOIN_USER ? v->user.n : MR_JOIN_USER);
+	if (head.user_len) /* it may have come from here, where records move now */
+		memcpy(user, v->user.p, head.user_len);
+	make_room(j, note, bytes_of(&head));
+	p = find(j, scope, head.scope_len, key);
 	if (p.n == MR_JOIN_WAYS)
 		p.n = vacancy(j, p.set);
 	if (p.n == MR_JOIN_WAYS)
 		p.n = victim(p.set);
-	head.scope_len = (uint8_t)strlen(scope);
-	head.user_len = (uint16_t)(v->user.n < MR_JOIN_USER ? v->user.n : MR_JOIN_USER);
-	r = append(&j->ring[is_note(v)], sizeof(*r) + head.scope_len + head.key_len + head.user_len,
-		   &at);
-	if (head.user_len) /* first: the name may have come from here */
-		memmove(r->text + head.scope_len + head.key_len, v->user.p, head.user_len);
+	give_up(j, p.set, p.n);
+	p.set->at[p.n] = j->ring[note].end + 1;
+	p.set->tag[p.n] = p.tag;
+	p.set->note[p.n] = note;
+	r = append(&j->ring[note], bytes_of(&head));
 	*r = head;
 	memcpy(r->text, scope, head.scope_len);
 	memcpy(r->text + head.scope_len, key.p, head.key_len);
-	p.set->at[p.n] = at + 1;
-	p.set->tag[p.n] = p.tag;
-	p.set->note[p.n] = is_note(v);
+	memcpy(r->text + head.scope_len + head.key_len, user, head.user_len);
 	return 0;
 }
 
@@ -232,7 +298,7 @@ static void joined_of(const struct record *r, struct mr_joined *out)
 
 bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct mr_joined *out)
 {
-	struct place p = find(j, scope, key);
+	struct place p = find(j, scope, strlen(scope), key);
 
 	if (p.n == MR_JOIN_WAYS)
 		return false;
@@ -242,15 +308,15 @@ bool mr_join_get(struct mr_join *j, const char *scope, struct mr_str key, struct
 
 void mr_join_drop(struct mr_join *j, const char *scope, struct mr_str key)
 {
-	struct place p = find(j, scope, key);
+	struct place p = find(j, scope, strlen(scope), key);
 
 	if (p.n < MR_JOIN_WAYS)
-		p.set->at[p.n] = 0;
+		give_up(j, p.set, p.n);
 }
 
 static void save_record(const struct record *r, FILE *f)
 {
-	fwrite(r, 1, sizeof(*r) + r->scope_len + r->key_len + r->user_len, f);
+	fwrite(r, 1, bytes_of(r), f);
 }
 
 /* Those of a set in the order in which they came: so the oldest goes first again. */

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -294,6 +295,64 @@ static void test_notes_go_first(void **state)
 	mr_join_free(j);
 }
 
+/* Keys that differ in their last bytes alone, as process ids do, find room like any others. */
+static void test_keys_spread(void **state)
+{
+	enum { KEYS = 1024 };
+	static const char *const forms[] = { "%d", "%x", "0123456789abcd%d", "%dAAAAAAAA" };
+
+	(void)state;
+	for (size_t f = 0; f < MR_ARRAY_SIZE(forms); f++) {
+		struct mr_joined v = { .family = MR_FAMILY_IMAP };
+		size_t found = 0;
+		struct mr_join *j;
+		char key[32];
+
+		assert_int_equal(mr_join_new(2 * KEYS, &j), 0);
+		for (int i = 0; i < 2 * KEYS; i++) {
+			struct mr_str k = { key, (size_t)snprintf(key, sizeof(key), forms[f],
+								  30000 + i % KEYS) };
+
+			if (i < KEYS)
+				assert_int_equal(mr_join_put(j, "smtp", k, &v), 0);
+			else
+				found += mr_join_get(j, "smtp", k, &v);
+		}
+		assert_true(found > KEYS * 9 / 10); /* at random 94 of a hundred */
+		mr_join_free(j);
+	}
+}
+
+/* Sessions that come and go, however many, push out none that stands. */
+static void test_short_sessions(void **state)
+{
+	enum { STAND = 20, COME = 50000 };
+	struct mr_joined v = { .family = MR_FAMILY_IMAP };
+	struct mr_join *j;
+	char key[24], user[24];
+
+	(void)state;
+	assert_int_equal(mr_join_new(1024, &j), 0);
+	for (int i = 0; i < STAND + COME; i++) {
+		struct mr_str k = { key, (size_t)snprintf(key, sizeof(key), "%d", i) };
+
+		v.user = (struct mr_str){ user, (size_t)snprintf(user, sizeof(user), "u%d", i) };
+		assert_int_equal(mr_join_put(j, "smtp", k, &v), 0);
+		if (i < STAND)
+			continue;
+		assert_int_equal(mr_join_put(j, "smtp", k, &v), 0); /* told twice */
+		mr_join_drop(j, "smtp", k);
+	}
+	for (int i = 0; i < STAND; i++) {
+		struct mr_str k = { key, (size_t)snprintf(key, sizeof(key), "%d", i) };
+
+		snprintf(user, sizeof(user), "u%d", i);
+		assert_true(mr_join_get(j, "smtp", k, &v));
+		assert_true(mr_str_is(v.user, user));
+	}
+	mr_join_free(j);
+}
+
 /* Formats of old servers are asked only where they are wanted, and no name comes twice. */
 static void test_table(void **state)
 {
@@ -372,7 +431,8 @@ int main(void)
 		cmocka_unit_test(test_lines),		cmocka_unit_test(test_joins),
 		cmocka_unit_test(test_join_goes_round), cmocka_unit_test(test_notes_go_first),
 		cmocka_unit_test(test_table),		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_record),
+		cmocka_unit_test(test_record),		cmocka_unit_test(test_short_sessions),
+		cmocka_unit_test(test_keys_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
