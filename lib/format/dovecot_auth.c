@@ -23,7 +23,8 @@ static const char NAME[] = "dovecot";
 #define TOLD_WINDOW_S 300 /* seconds; a login process gives up on a client after three minutes */
 /* Who asks several databases in turn does so within seconds, the next attempt begins with the first
  * of them again; two of a kind are told apart by time alone: Dovecot answers a wrong password after
- * two seconds. */
+ * two seconds.  libpam's modules say which they are: the same one again is another attempt, for who
+ * makes many at once shall not have them counted as one. */
 #define CHAIN_WINDOW_US 10000000u
 #define ATTEMPT_US	1000000u
 static const char BY_PAM[] = "dovecot-pam", BY_WORKER[] = "dovecot-wrk", BY_FIRST[] = "dovecot-1st";
@@ -88,6 +89,7 @@ static bool same_attempt(struct mr_join *j, const struct mr_event *e, struct mr_
 	char buf[MR_JOIN_KEY], session_buf[MR_JOIN_KEY];
 	struct mr_str key = told_key(&e->addr, e->user, buf);
 	struct mr_str session = session_key(e, session_buf);
+	bool module = driver.n > 4 && memcmp(driver.p, "pam_", 4) == 0;
 
 	if (!j || driver.n == 0)
 		return false;
@@ -95,8 +97,9 @@ static bool same_attempt(struct mr_join *j, const struct mr_event *e, struct mr_
 		uint64_t apart = time_us > v.time_us ? time_us - v.time_us : v.time_us - time_us;
 		bool same = v.user.n == driver.n && memcmp(v.user.p, driver.p, driver.n) == 0;
 
+		same |= module && mr_str_is(v.user, "pam"); /* what the attempt before came to */
 		/* without a time only the database tells them apart */
-		if (!same ? apart <= CHAIN_WINDOW_US : time_us && apart <= ATTEMPT_US)
+		if (!same ? apart <= CHAIN_WINDOW_US : !module && time_us && apart <= ATTEMPT_US)
 			return true;
 	}
 	mr_join_put(j, BY_FIRST, key, &first);
@@ -267,7 +270,6 @@ static enum mr_parse parse_prefixed(struct mr_str s, bool worker, struct mr_join
 static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time_us,
 			       struct mr_event *out)
 {
-	const struct mr_str pam = { "pam", 3 };
 	struct mr_str module, head, addr;
 	struct mr_event e = { 0 };
 	bool again;
@@ -287,8 +289,9 @@ static enum mr_parse parse_pam(struct mr_str s, struct mr_join *j, uint64_t time
 	}
 	if (!mr_str_addr(addr, &e.addr) || e.user.n > MR_CLIENT_TEXT_MAX)
 		return MR_PARSE_NOTHING;
-	again = same_attempt(j, &e, pam, time_us);
-	tell(j, BY_PAM, &e, time_us, told(j, BY_PAM, &e, time_us) + 1);
+	again = same_attempt(j, &e, module, time_us);
+	if (!again)
+		tell(j, BY_PAM, &e, time_us, told(j, BY_PAM, &e, time_us) + 1);
 	return failure(&e, again, out);
 }
 
