@@ -64,6 +64,15 @@ static int take_line(struct mr_policy_request *r, char *line, const char **kind,
 	return 0;
 }
 
+/* A database takes "fred   " for fred: blanks behind a name are no way around its limits. */
+static void cut_user(struct mr_policy_parser *p, const char *user)
+{
+	char *begin = user ? p->data + (user - p->data) : NULL;
+
+	for (size_t n = user ? strlen(user) : 0; n > 0 && begin[n - 1] == ' '; n--)
+		begin[n - 1] = '\0';
+}
+
 static int take_request(struct mr_policy_parser *p, struct mr_policy_request *out,
 			struct mr_error *e)
 {
@@ -84,6 +93,7 @@ static int take_request(struct mr_policy_parser *p, struct mr_policy_request *ou
 			return n;
 		line = eol + 1;
 	}
+	cut_user(p, r.sasl_username);
 	if (!kind || strcmp(kind, "smtpd_access_policy") != 0)
 		return mr_error(e, -EBADMSG,
 				kind ? "a request of another kind"

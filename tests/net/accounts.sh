@@ -45,6 +45,7 @@ the_shop() {
 	is "$2: … nor relays it" "$no_mail" "$(sends "$1" 10.0.0.102 587 relay)"
 	is "$2: … nor over IPv6" "$no_mail" "$(sends "${1^^}" "$STRANGER6")"
 	is "$2: … nor at a port of no service" "$no_mail" "$(sends "$1" 10.0.0.102 2525)"
+	is "$2: … nor with blanks behind its name" "$no_mail" "$(sends "$1  " 10.0.0.102)"
 	is "$2: … nor without an address" "$no_mail" "$(sends "$1" unknown)"
 }
 policy() { # ACCOUNTS

@@ -125,6 +125,31 @@ static void expect(const char *text, const char *state, const char *address, con
 
 #define HEAD "request=smtpd_access_policy\n"
 
+static void expect_user(const char *sent, const char *read)
+{
+	struct mr_policy_request r = { 0 };
+	struct mr_policy_parser p;
+	struct mr_error e;
+	char text[256];
+	int n = snprintf(text, sizeof(text), HEAD "sasl_username=%s\ninstance=1\n\n", sent);
+
+	assert_int_equal(one(text, (size_t)n, &p, &r, &e), 1);
+	assert_string_equal(r.sasl_username, read);
+	assert_string_equal(r.instance, "1");
+	mr_policy_parser_clear(&p);
+}
+
+/* What a database takes for fred is fred, and who is nothing but blanks has not logged in. */
+static void test_user(void **state)
+{
+	(void)state;
+	expect_user("fred", "fred");
+	expect_user("fred  ", "fred");
+	expect_user(" fred b ", " fred b");
+	expect_user("   ", "");
+	expect_user("", "");
+}
+
 static void test_tolerated(void **state)
 {
 	(void)state;
@@ -288,11 +313,9 @@ static void test_socketmap_bad(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wire),
-		cmocka_unit_test(test_tolerated),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_pipeline),
-		cmocka_unit_test(test_socketmap_wire),
+		cmocka_unit_test(test_wire),	      cmocka_unit_test(test_tolerated),
+		cmocka_unit_test(test_user),	      cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_pipeline),      cmocka_unit_test(test_socketmap_wire),
 		cmocka_unit_test(test_socketmap_bad),
 	};
 
