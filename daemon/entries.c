@@ -205,7 +205,9 @@ bool mr_entries_known(struct mr_manager *m, struct mr_entry *v)
 	return v->services;
 }
 
-static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *adopted)
+/* *waiting counts permits of which a part is in the state directory only. */
+static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *adopted,
+		      size_t *waiting)
 {
 	_free_ struct mr_entry_key *keys = calloc(ADOPT_CHUNK, sizeof(*keys));
 	_free_ struct mr_entry *values = calloc(ADOPT_CHUNK, sizeof(*values));
@@ -222,8 +224,10 @@ static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *ado
 			return r;
 		for (size_t i = 0; i < n; i++) {
 			uint64_t had = values[i].services;
+			bool more = kind == MR_PERMIT && values[i].part & MR_ENTRY_MORE;
 
-			if (values[i].expires <= now || !mr_entries_known(m, &values[i]) ||
+			if ((values[i].expires <= now && !more) ||
+			    !mr_entries_known(m, &values[i]) ||
 			    mr_book_adopt(m->book, kind, &keys[i], &values[i]) == -E2BIG) {
 				mr_entries_delete(m->kernel, kind, &keys[i]);
 				continue;
@@ -234,6 +238,7 @@ static int adopt_kind(struct mr_manager *m, enum mr_entry_kind kind, size_t *ado
 			/* the map may have come from another version, beside a state of ours */
 			__atomic_store_n(live_flag(m, kind), 1, __ATOMIC_RELEASE);
 			++*adopted;
+			*waiting += more;
 		}
 	} while (n);
 	return 0;
@@ -243,7 +248,7 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 {
 	const struct mr_state *s = mr_kernel_state(m->kernel);
 	const struct mr_gen *g = &s->gen[s->active % MR_SLOTS];
-	size_t adopted = 0, restored = 0;
+	size_t adopted = 0, restored = 0, waiting = 0, found = 0;
 	int r;
 
 	m->limits = (struct mr_book_limits){ .permits_max = m->map_max[MR_PERMIT],
@@ -258,13 +263,20 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 	}
 	r = mr_book_new(&m->limits, &book_ops, m, &m->book);
 	for (enum mr_entry_kind kind = MR_PERMIT; r == 0 && kind <= MR_BAN; kind++)
-		r = adopt_kind(m, kind, &adopted);
+		r = adopt_kind(m, kind, &adopted, &waiting);
 	if (r < 0) {
 		mr_log(&m->log, LOG_ERR, "permits and bans cannot be taken over: %s", strerror(-r));
 		return r;
 	}
 	if (!adopted || !whole)
 		mr_entry_file_load(m, pins_adopted, &restored);
+	if (waiting)
+		mr_entry_file_rest(m, &found);
+	if (found < waiting && restored == 0)
+		mr_log(&m->log, LOG_NOTICE,
+		       "%zu permits end with the earlier of their two parts: the state directory "
+		       "does not hold the other",
+		       waiting - found);
 	if (adopted)
 		mr_log(&m->log, LOG_INFO, "%zu permits and bans taken over from the run before",
 		       adopted);
@@ -276,8 +288,9 @@ int mr_entries_start(struct mr_manager *m, const struct mr_policy *p, bool pins_
 			    "%zu permits and bans of single services ended: the table that says "
 			    "which services they were for (ids.json) is lost",
 			    m->unknown);
-	/* the run before may have been killed before it could save what it left in the maps */
-	m->entries_saved = adopted ? UINT64_MAX : mr_book_changes(m->book);
+	/* the run before may have been killed before it could save what it left in the maps; and a
+	 * file of another boot says nothing of these maps, should this run be killed */
+	m->entries_saved = adopted || restored ? UINT64_MAX : mr_book_changes(m->book);
 	mr_entries_changed(m);
 	return 0;
 }

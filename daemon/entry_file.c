@@ -2,9 +2,10 @@
 /*
  * entry_file.c - saves permits and bans to the state directory, and reads them after a reboot.
  *
- * The kernel's maps outlive the daemon, so this file counts only after a reboot.  It holds ends by
- * the wall clock.  If that clock now shows less than when the file was written, nobody can tell
- * how much time went by: permits go, bans stay for as long as they had left.
+ * The kernel's maps outlive the daemon, so this file counts only after a reboot, but for the later
+ * parts of permits that have two: each part is a record here, and the kernel has but one value.  It
+ * holds ends by the wall clock.  If that clock now shows less than when the file was written,
+ * nobody can tell how much time went by: permits go, bans stay for as long as they had left.
  *
  * Saving walks the book in steps between other events, then the worker writes; an entry that
  * changes behind the walk is caught by the next save, which that change has armed.  Called by the
@@ -38,7 +39,7 @@ struct file_record {
 	uint64_t granted_us;
 	uint64_t services;
 	uint32_t user;
-	uint8_t kind, origin, plen, pad;
+	uint8_t kind, origin, plen, part;
 	uint64_t sum; /* of this record: one that is whole counts, whatever became of the file */
 };
 _Static_assert(sizeof(struct file_record) == 72, "a record of the entries file");
@@ -127,40 +128,54 @@ static struct mr_entry_save *save_new(struct mr_manager *m)
 	return MR_TAKE_PTR(s);
 }
 
+static int save_part(struct mr_entry_save *s, const struct mr_entry_key *k,
+		     const struct mr_entry *v, const struct mr_addr *a, uint64_t boot,
+		     uint64_t wall)
+{
+	struct file_record *f;
+
+	if (v->expires <= boot)
+		return 0;
+	if (s->n == s->room && make_room(s, s->n) < 0)
+		return -ENOMEM;
+	f = &records(s->file)[s->n++];
+	*f = (struct file_record){ .key = *k,
+				   .made_for = *a,
+				   .expires_us = wall + (v->expires - boot) / 1000,
+				   .granted_us = wall - (boot - v->granted) / 1000,
+				   .services = v->services,
+				   .user = v->user,
+				   .kind = (uint8_t)s->kind,
+				   .origin = v->origin,
+				   .plen = v->plen,
+				   .part = (uint8_t)v->part };
+	f->sum = sum_of(f, sizeof(*f));
+	return 0;
+}
+
 /* Copies up to `max` entries; true when all are in. */
 static bool save_walk(struct mr_entry_save *s, size_t max)
 {
 	uint64_t boot = mr_boottime_ns(), wall = mr_realtime_us();
+	struct mr_entry v[MR_BOOK_PARTS];
 	struct mr_entry_key k;
-	struct mr_entry v;
 	struct mr_addr a;
 
 	while (s->kind <= MR_BAN && max) {
-		struct file_record *f;
+		size_t n = 1;
 
-		if (!mr_book_next(s->m->book, s->kind, &s->cursor, &k, &v, &a)) {
+		if (!mr_book_next(s->m->book, s->kind, &s->cursor, &k, v, &a)) {
 			s->kind++;
 			s->cursor = 0;
 			continue;
 		}
 		max--;
-		if (v.expires <= boot)
-			continue;
-		if (s->n == s->room && make_room(s, s->n) < 0) {
-			s->r = -ENOMEM;
+		if (v->part & MR_ENTRY_MORE)
+			n = mr_book_parts(s->m->book, s->kind, &k, v);
+		for (size_t i = 0; i < n && s->r == 0; i++)
+			s->r = save_part(s, &k, &v[i], &a, boot, wall);
+		if (s->r < 0)
 			return true;
-		}
-		f = &records(s->file)[s->n++];
-		*f = (struct file_record){ .key = k,
-					   .made_for = a,
-					   .expires_us = wall + (v.expires - boot) / 1000,
-					   .granted_us = wall - (boot - v.granted) / 1000,
-					   .services = v.services,
-					   .user = v.user,
-					   .kind = (uint8_t)s->kind,
-					   .origin = v.origin,
-					   .plen = v.plen };
-		f->sum = sum_of(f, sizeof(*f));
 	}
 	return s->kind > MR_BAN;
 }
@@ -294,8 +309,22 @@ static uint64_t time_left(const struct file_record *f, const struct file_head *h
 	return left < had ? left : had;
 }
 
+/* Into the book; `rest`: only what it waits for.  -ENOENT: nothing for it. */
+static int load_record(struct mr_manager *m, const struct file_record *f, struct mr_entry *v,
+		       uint64_t boot, bool rest)
+{
+	if ((rest && f->kind != MR_PERMIT) || !mr_entries_known(m, v))
+		return -ENOENT;
+	mr_ids_reserve_users(m->ids, f->user);
+	if (!rest)
+		return mr_book_add(m->book, f->kind, &f->made_for, v, boot, NULL);
+	v->part = f->part;
+	return mr_book_adopt_rest(m->book, &f->made_for, v, boot);
+}
+
 /* Of `n` records, those that are whole; *whole counts them, ended ones too. */
-static size_t load_records(struct mr_manager *m, const struct file_head *h, size_t n, size_t *whole)
+static size_t load_records(struct mr_manager *m, const struct file_head *h, size_t n, bool rest,
+			   size_t *whole)
 {
 	uint64_t boot = mr_boottime_ns(), wall = mr_realtime_us();
 	const struct file_record *f = records(h);
@@ -315,10 +344,7 @@ static size_t load_records(struct mr_manager *m, const struct file_head *h, size
 		if (f->sum != sum_of(f, sizeof(*f)))
 			continue;
 		++*whole;
-		if (!left || !mr_entries_known(m, &v))
-			continue;
-		mr_ids_reserve_users(m->ids, f->user);
-		if (mr_book_add(m->book, f->kind, &f->made_for, &v, boot, NULL) == 0)
+		if (left && load_record(m, f, &v, boot, rest) == 0)
 			restored++;
 	}
 	return restored;
@@ -370,7 +396,7 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 		       "the clock was set back since permits and bans were saved: permits are "
 		       "gone, bans stay for what they had left");
 	n = (len - sizeof(*h)) / sizeof(struct file_record);
-	*restored = load_records(m, h, n < h->n ? n : h->n, &whole);
+	*restored = load_records(m, h, n < h->n ? n : h->n, false, &whole);
 	if (whole == h->n)
 		return;
 	mr_state_put_aside(m->options.state_dir, FILE_NAME);
@@ -379,4 +405,22 @@ void mr_entry_file_load(struct mr_manager *m, bool pins, size_t *restored)
 		    "bans from before the reboot are lost",
 		    path, n < h->n ? "cut off" : "damaged", (size_t)h->n - whole,
 		    (unsigned long long)h->n);
+}
+
+void mr_entry_file_rest(struct mr_manager *m, size_t *restored)
+{
+	_free_ char *path = mr_state_path(m->options.state_dir, FILE_NAME), *data = NULL;
+	const struct file_head *h;
+	char now[MR_BOOT_ID];
+	size_t len, n, whole;
+
+	/* the kernel has what counts; a file that cannot be read is replaced by the next save */
+	if (!path || mr_read_file(path, FILE_MAX, &data, &len) < 0)
+		return;
+	h = (const struct file_head *)(const void *)data;
+	mr_state_boot_id(now);
+	if (unusable(h, len) || strncmp(now, h->boot_id, MR_BOOT_ID) != 0)
+		return;
+	n = (len - sizeof(*h)) / sizeof(struct file_record);
+	*restored = load_records(m, h, n < h->n ? n : h->n, true, &whole);
 }

@@ -483,8 +483,9 @@ static int append_list(const struct mr_manager *m, sd_bus_message *reply, enum m
 		       size_t *cursor, uint32_t max, bool *more)
 {
 	uint64_t boot = mr_boottime_ns();
+	struct mr_entry v[MR_BOOK_PARTS];
 	struct mr_entry_key k;
-	struct mr_entry v;
+	size_t parts;
 	int r = sd_bus_message_open_container(reply, 'a', "(sttasss)");
 
 	*more = false;
@@ -494,10 +495,12 @@ static int append_list(const struct mr_manager *m, sd_bus_message *reply, enum m
 			*more = true;
 			break;
 		}
-		if (!mr_book_next(m->book, kind, cursor, &k, &v, NULL))
+		if (!mr_book_next(m->book, kind, cursor, &k, v, NULL))
 			break;
-		if (v.expires > boot)
-			r = append_entry(m, reply, &k, &v, boot);
+		parts = v->part & MR_ENTRY_MORE ? mr_book_parts(m->book, kind, &k, v) : 1;
+		for (size_t i = 0; i < parts && r >= 0; i++)
+			if (v[i].expires > boot)
+				r = append_entry(m, reply, &k, &v[i], boot);
 	}
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }

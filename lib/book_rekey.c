@@ -90,39 +90,41 @@ static int copy_item(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry
 		     bool last_word)
 {
 	struct mr_entry_table *to = &b->rekey.table[kind];
+	struct mr_parts p, there;
 	struct mr_entry v;
 	struct mr_entry_key k = rekeyed(b, kind, i, to->plen6, &v);
 	struct mr_entry_item *met = mr_entry_table_find(to, &k);
-	bool moves = !same_key(&k, &i->key) || v.plen != i->v.plen;
-	int r = 0;
+	bool moves = !same_key(&k, &i->key) || v.plen != i->v.plen, two;
+	int r;
 
+	mr_book_parts_of(&b->table[kind], i, &p);
+	for (size_t n = 0; n < MR_ENTRY_PARTS; n++)
+		p.part[n].plen = v.plen;
 	if (met && !last_word) {
-		v.services |= met->v.services;
-		if (met->v.expires > v.expires)
-			v.expires = met->v.expires;
-		if (met->v.plen < v.plen)
-			v.plen = met->v.plen;
+		mr_book_parts_of(to, met, &there);
+		mr_book_parts_join(&p, &there, b->seen);
 	}
+	two = mr_book_parts_value(&p, &v);
 	if (!met && to->used >= to->max)
 		return -E2BIG;
-	if ((met || moves) && b->ops.put)
+	r = two ? mr_entry_table_split_room(to) : 0;
+	if (r == 0 && (met || moves) && b->ops.put)
 		r = b->ops.put(kind, &k, &v, b->userdata);
 	if (r < 0)
 		return r;
-	if (met)
-		mr_entry_table_set(to, met, &v);
-	else
-		mr_entry_table_insert(to, &k, &v, &i->made_for);
+	if (!met)
+		met = mr_entry_table_insert(to, &k, &v, &i->made_for);
+	mr_book_parts_set(to, met, &p, &v, two);
 	return 0;
 }
 
-void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i)
+void mr_book_rekey_added(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i,
+			 bool last_word)
 {
 	/* bans wait for the permits that they must not hit: the walk comes to them yet */
 	if (kind == MR_BAN && b->rekey.kind == MR_PERMIT)
 		return;
-	if (b->rekey.phase == MR_BOOK_FILL &&
-	    copy_item(b, kind, i, i->v.origin == MR_ORIGIN_HAND) < 0)
+	if (b->rekey.phase == MR_BOOK_FILL && copy_item(b, kind, i, last_word) < 0)
 		b->rekey.lost++;
 }
 
@@ -140,11 +142,11 @@ void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind, struct mr
 	copy = mr_entry_table_find(to, &k);
 	if (!copy)
 		return;
-	if (meant || copy->v.expires <= i->v.expires) {
+	if (meant || mr_book_parts_last(to, copy)->expires <= i->v.expires) {
 		mr_entry_table_remove(to, (uint32_t)(copy - to->item));
 		other = mr_entry_table_find(&b->table[kind], &k);
 		if (other && other != i) { /* it had become one with this */
-			mr_book_rekey_added(b, kind, other);
+			mr_book_rekey_added(b, kind, other, false);
 			if (b->ops.put)
 				b->ops.put(kind, &k, &other->v, b->userdata);
 		} else if (!other && b->ops.del) {
@@ -154,6 +156,32 @@ void mr_book_rekey_dropped(struct mr_book *b, enum mr_entry_kind kind, struct mr
 		/* it stands for another entry too, and its key went with this one */
 		b->ops.put(kind, &k, &copy->v, b->userdata);
 	}
+}
+
+void mr_book_rekey_ended(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i,
+			 size_t part, uint64_t expires)
+{
+	struct mr_entry_table *to = &b->rekey.table[kind];
+	struct mr_entry_item *copy;
+	struct mr_entry_key k;
+	struct mr_parts p;
+	struct mr_entry v;
+
+	if (b->rekey.phase != MR_BOOK_FILL)
+		return;
+	k = rekeyed(b, kind, i, to->plen6, &v);
+	copy = mr_entry_table_find(to, &k);
+	if (!copy || !mr_entry_table_parts(to, copy))
+		return;
+	mr_book_parts_of(to, copy, &p);
+	if (p.part[part].expires > expires)
+		return; /* it has become one with another's */
+	p.has[part] = false;
+	mr_book_parts_value(&p, &v);
+	/* if it is refused, so much the less is open until the sweep comes by */
+	if (b->ops.put)
+		b->ops.put(kind, &k, &v, b->userdata);
+	mr_entry_table_set(to, copy, &v);
 }
 
 /* --- the steps -------------------------------------------------------------------------------- */

@@ -2,8 +2,9 @@
 /*
  * entry.c - the book of timed entries (entry.h): permits and bans, by key and by expiry.
  *
- * Decides what a key is and who makes room for whom; book_rekey.c, what becomes of entries when
- * prefix lengths change; entry_table.c has the data structure.
+ * Decides what a key is and who makes room for whom; book_parts.c, what becomes of one entry that
+ * is given twice; book_rekey.c, what becomes of entries when prefix lengths change; entry_table.c
+ * has the data structure.
  *
  * Called by the daemon's main thread and by tests.  Never logs, never reads a clock.  Fails with
  * -errno; what a callback refuses does not happen in the book either.
@@ -41,7 +42,7 @@ static bool holds_permit(const struct mr_book *b, const struct mr_addr *a, uint6
 		return false;
 	k = mr_entry_key(a, p->group_plen6);
 	for (uint32_t n = mr_entry_table_group(p, &k); n != MR_ENTRY_NONE; n = p->item[n].next)
-		if (p->item[n].v.expires > now)
+		if (mr_book_parts_last(p, &p->item[n])->expires > now)
 			return true;
 	return false;
 }
@@ -78,6 +79,7 @@ int mr_book_new(const struct mr_book_limits *l, const struct mr_book_ops *ops, v
 		return r;
 	b->limit[MR_PERMIT] = l->permits_max;
 	b->limit[MR_BAN] = l->bans_max;
+	b->part = (uint8_t)b->table[MR_PERMIT].seed[0]; /* not those of the run before again */
 	*out = MR_TAKE_PTR(b);
 	return 0;
 }
@@ -119,25 +121,6 @@ int mr_book_adopt(struct mr_book *b, enum mr_entry_kind kind, const struct mr_en
 	mr_entry_table_insert(t, k, v, &a);
 	b->changes++;
 	return 0;
-}
-
-/* What stands and what comes, as one entry.  By hand the last word counts, else the later end. */
-static struct mr_entry merged(const struct mr_entry *old, const struct mr_entry *v, uint64_t now)
-{
-	struct mr_entry m = *v;
-
-	if (!old || old->expires <= now)
-		return m;
-	m.services |= old->services;
-	if (old->plen < m.plen)
-		m.plen = old->plen; /* same key, wider cover: never narrowed in passing */
-	if (v->origin != MR_ORIGIN_HAND && old->expires > v->expires) {
-		m.expires = old->expires;
-		m.origin = old->origin;
-	}
-	if (!m.user)
-		m.user = old->user;
-	return m;
 }
 
 /* Room for one more: what has run out goes first, then, for bans, what ends first. */
@@ -184,6 +167,14 @@ static int put_new(struct mr_book *b, enum mr_entry_kind kind, const struct mr_e
 	return r;
 }
 
+/* Never 0. */
+static uint8_t next_part(struct mr_book *b)
+{
+	if (!++b->part)
+		b->part = 1;
+	return b->part;
+}
+
 int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
 		const struct mr_entry *v, uint64_t now, struct mr_prefix *keyed)
 {
@@ -192,6 +183,8 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 	struct mr_entry_key k;
 	struct mr_entry_item *i;
 	struct mr_entry m = *v;
+	struct mr_parts p = { 0 };
+	bool two;
 	int r;
 
 	if (kind == MR_BAN && plen6 < 128 && !mr_addr_is4(a) &&
@@ -199,25 +192,45 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 		plen6 = 128;
 	k = mr_entry_key(a, plen6);
 	m.plen = entry_plen(a, plen6);
+	if (b->seen < now)
+		b->seen = now;
+	m.part = kind == MR_PERMIT ? next_part(b) : 0;
 	i = mr_entry_table_find(t, &k);
-	m = merged(i ? &i->v : NULL, &m, now);
+	if (i)
+		mr_book_parts_of(t, i, &p);
+	mr_book_parts_add(t, &p, &m, now);
+	two = mr_book_parts_value(&p, &m);
 	if (i) {
-		r = b->ops.put ? b->ops.put(kind, &k, &m, b->userdata) : 0;
+		r = two ? mr_entry_table_split_room(t) : 0;
+		if (r == 0 && b->ops.put)
+			r = b->ops.put(kind, &k, &m, b->userdata);
 		if (r < 0)
 			return r;
 		i->made_for = *a;
-		mr_entry_table_set(t, i, &m);
+		mr_book_parts_set(t, i, &p, &m, two);
 	} else {
 		r = put_new(b, kind, &k, &m, now);
 		if (r < 0)
 			return r;
 		i = mr_entry_table_insert(t, &k, &m, a);
 	}
-	mr_book_rekey_added(b, kind, i);
+	mr_book_rekey_added(b, kind, i, v->origin == MR_ORIGIN_HAND);
 	b->changes++;
 	if (keyed)
 		keyed_prefix(&k, &m, keyed);
 	return 0;
+}
+
+int mr_book_adopt_rest(struct mr_book *b, const struct mr_addr *a, const struct mr_entry *v,
+		       uint64_t now)
+{
+	const struct mr_entry_table *t = &b->table[MR_PERMIT];
+	struct mr_entry_key k = mr_entry_key(a, t->plen6);
+	const struct mr_entry_item *i = mr_entry_table_find(t, &k);
+
+	if (!i || !v->part || i->v.part != (v->part | MR_ENTRY_MORE) || mr_entry_table_parts(t, i))
+		return -ENOENT;
+	return mr_book_add(b, MR_PERMIT, a, v, now, NULL);
 }
 
 /* Item numbers of the entries that can cover the address: its own, then that of its prefix. */
@@ -271,6 +284,22 @@ int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t
 	return 0;
 }
 
+/* The learned one first.  Returns how many. */
+static size_t live_parts(const struct mr_entry_table *t, const struct mr_entry_item *i,
+			 uint64_t now, const struct mr_entry *out[static MR_BOOK_PARTS])
+{
+	const struct mr_entry *part = mr_entry_table_parts(t, i);
+	size_t n = 0;
+
+	if (!part && i->v.expires > now)
+		out[n++] = &i->v;
+	if (part && part[MR_PART_LEARNED].expires > now)
+		out[n++] = &part[MR_PART_LEARNED];
+	if (part && part[MR_PART_HAND].expires > now)
+		out[n++] = &part[MR_PART_HAND];
+	return n;
+}
+
 const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed)
 {
@@ -280,12 +309,13 @@ const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind 
 
 	for (size_t i = 0; i < n; i++) {
 		const struct mr_entry_item *item = &t->item[found[i]];
+		const struct mr_entry *v[MR_BOOK_PARTS];
 
-		if (item->v.expires <= now)
+		if (!live_parts(t, item, now, v))
 			continue;
 		if (keyed)
 			keyed_prefix(&item->key, &item->v, keyed);
-		return &item->v;
+		return v[0];
 	}
 	return NULL;
 }
@@ -297,8 +327,8 @@ size_t mr_book_covering(const struct mr_book *b, enum mr_entry_kind kind, const 
 	size_t n = covering(b, kind, a, found), live = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (b->table[kind].item[found[i]].v.expires > now)
-			out[live++] = &b->table[kind].item[found[i]].v;
+		live += live_parts(&b->table[kind], &b->table[kind].item[found[i]], now,
+				   &out[live]);
 	return live;
 }
 
@@ -326,6 +356,30 @@ static int del_many(struct mr_book *b, enum mr_entry_kind kind, const struct mr_
 	return r == -ENOENT ? 0 : r;
 }
 
+/* One part of the item has run out, and one goes on: that is its value now.  0: there is none. */
+static int go_on(struct mr_book *b, enum mr_entry_kind kind, struct mr_entry_item *i, uint64_t now)
+{
+	struct mr_entry_table *t = &b->table[kind];
+	const struct mr_entry *part = mr_entry_table_parts(t, i);
+	struct mr_entry v;
+	uint64_t ended;
+	size_t last;
+	int r = 0;
+
+	if (!part)
+		return 0;
+	last = mr_book_parts_last_of(part);
+	ended = part[!last].expires;
+	v = part[last];
+	if (v.expires > now && b->ops.put)
+		r = b->ops.put(kind, &i->key, &v, b->userdata);
+	if (r < 0)
+		return r;
+	mr_entry_table_set(t, i, &v);
+	mr_book_rekey_ended(b, kind, i, !last, ended);
+	return v.expires > now;
+}
+
 /*
  * At most a chunk of what has run out.  The heap's last place is looked at first: it costs nothing
  * to take, where the top has the whole depth to fill; when all run out together, none is filled.
@@ -336,13 +390,20 @@ static int sweep_some(struct mr_book *b, enum mr_entry_kind kind, uint64_t now, 
 	struct mr_entry_table *t = &b->table[kind];
 	struct mr_entry_item gone[SWEEP_CHUNK];
 	struct mr_entry_key key[SWEEP_CHUNK];
-	size_t n = 0;
-	int r;
+	size_t n = 0, changed = 0;
+	int r, went_on = 0;
 
-	while (n < SWEEP_CHUNK && n < max && t->used && t->heap[0].expires <= now) {
+	while (n + changed < SWEEP_CHUNK && n + changed < max && t->used &&
+	       t->heap[0].expires <= now) {
 		const struct mr_entry_end *end = &t->heap[t->used - 1];
 		uint32_t last = end->expires > now ? t->heap[0].item : end->item;
 
+		went_on = go_on(b, kind, &t->item[last], now);
+		if (went_on < 0)
+			break;
+		changed += (size_t)went_on;
+		if (went_on)
+			continue;
 		gone[n] = t->item[last];
 		key[n] = gone[n].key;
 		n++;
@@ -356,9 +417,9 @@ static int sweep_some(struct mr_book *b, enum mr_entry_kind kind, uint64_t now, 
 	for (size_t i = 0; i < n; i++)
 		mr_book_rekey_dropped(b, kind, &gone[i], false);
 	b->stats.expired[kind] += n;
-	b->changes += n;
-	*out = n;
-	return 0;
+	b->changes += n + changed;
+	*out = n + changed;
+	return went_on < 0 ? went_on : 0;
 }
 
 int mr_book_sweep(struct mr_book *b, uint64_t now, size_t max, size_t *dropped, uint64_t *next)

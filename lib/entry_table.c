@@ -245,6 +245,7 @@ void mr_entry_table_clear(struct mr_entry_table *t)
 	free(t->hash[BY_KEY].bucket);
 	free(t->hash[BY_GROUP].bucket);
 	free(t->live);
+	free(t->split);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -273,7 +274,8 @@ int mr_entry_table_init(struct mr_entry_table *t, uint32_t max, uint8_t plen6, u
 				      .max = max,
 				      .free = MR_ENTRY_NONE,
 				      .plen6 = plen6,
-				      .group_plen6 = group_plen6 };
+				      .group_plen6 = group_plen6,
+				      .splits_items = groups };
 	t->item = calloc(max, sizeof(*t->item));
 	t->heap = calloc(max, sizeof(*t->heap));
 	t->live = calloc(max / 64 + 1, sizeof(*t->live));
@@ -291,13 +293,56 @@ static void hold(struct mr_entry_table *t, uint64_t services, bool more)
 		t->holders[__builtin_ctzll(left)] += more ? 1 : UINT32_MAX;
 }
 
-void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i, const struct mr_entry *v)
+/* --- permits of two parts --------------------------------------------------------------------- */
+
+const struct mr_entry *mr_entry_table_parts(const struct mr_entry_table *t,
+					    const struct mr_entry_item *i)
+{
+	return t->splits_items && i->split ? t->split[i->split - 1].part : NULL;
+}
+
+static void unsplit(struct mr_entry_table *t, struct mr_entry_item *i)
+{
+	if (!mr_entry_table_parts(t, i))
+		return;
+	t->split[i->split - 1].next = t->split_free;
+	t->split_free = i->split;
+	i->split = 0;
+}
+
+int mr_entry_table_split_room(struct mr_entry_table *t)
+{
+	return t->split_free ? 0 : mr_grow(&t->split, &t->split_room, t->splits, sizeof(*t->split));
+}
+
+static void value_set(struct mr_entry_table *t, struct mr_entry_item *i, const struct mr_entry *v,
+		      uint64_t end)
 {
 	hold(t, i->v.services, false);
 	hold(t, v->services, true);
 	i->v = *v;
-	heap_put(t, i->heap, (struct mr_entry_end){ v->expires, t->heap[i->heap].item });
+	heap_put(t, i->heap, (struct mr_entry_end){ end, t->heap[i->heap].item });
 }
+
+void mr_entry_table_split(struct mr_entry_table *t, struct mr_entry_item *i,
+			  const struct mr_entry *v, const struct mr_entry part[MR_ENTRY_PARTS],
+			  uint64_t lead)
+{
+	if (!i->split) {
+		i->split = t->split_free ? t->split_free : ++t->splits;
+		t->split_free = t->split_free ? t->split[i->split - 1].next : 0;
+	}
+	memcpy(t->split[i->split - 1].part, part, sizeof(t->split->part));
+	value_set(t, i, v, v->expires > lead ? v->expires - lead : 0);
+}
+
+void mr_entry_table_set(struct mr_entry_table *t, struct mr_entry_item *i, const struct mr_entry *v)
+{
+	unsplit(t, i);
+	value_set(t, i, v, v->expires);
+}
+
+/* --- items ------------------------------------------------------------------------------------ */
 
 uint32_t mr_entry_table_next(const struct mr_entry_table *t, uint32_t n)
 {
@@ -341,6 +386,7 @@ void mr_entry_table_remove(struct mr_entry_table *t, uint32_t n)
 	uint32_t place = i->heap;
 
 	t->live[n / 64] &= ~(1ull << n % 64);
+	unsplit(t, i);
 	hold(t, i->v.services, false);
 	group_remove(t, n);
 	chain_out(t, BY_KEY, link_of(t, BY_KEY, &i->key, n));

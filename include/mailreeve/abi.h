@@ -243,6 +243,7 @@ struct mr_state {
 struct mr_entry_key {
 	__u8 addr[16];
 };
+#define MR_ENTRY_MORE 0x100u /* of entry.part: another part goes on when this ends */
 enum mr_origin { MR_ORIGIN_HAND = 1, MR_ORIGIN_LEARNED = 2, MR_ORIGIN_REPORT = 3 };
 struct mr_entry {
 	__u64 expires; /* CLOCK_BOOTTIME nanoseconds; compared on every hit */
@@ -252,7 +253,8 @@ struct mr_entry {
 	__u8 origin;
 	__u8 plen; /* 32 or 128: exactly this address; less: every address that the mask cuts to the
 		      key */
-	__u16 pad;
+	__u16 part; /* for the daemon: number of the part, below 256; with MR_ENTRY_MORE: of the
+		       one that goes on after this end, which the state directory holds */
 };
 
 /* `to`: {slot, service id, destination} -> 1.  Written for the spare slot before the flip. */

@@ -46,9 +46,23 @@ MR_DEFINE_CLEANUP(struct mr_book *, mr_book_free)
  * there already; -E2BIG: full. */
 int mr_book_adopt(struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
 		  const struct mr_entry *v);
+/* The part that a value so taken leaves out, as the state directory has it (its number in
+ * v->part).  -ENOENT: no value waits for it. */
+int mr_book_adopt_rest(struct mr_book *b, const struct mr_addr *a, const struct mr_entry *v,
+		       uint64_t now);
 
 /* The key of an address: mapped IPv4 as it is, IPv6 cut to plen6. */
 struct mr_entry_key mr_entry_key(const struct mr_addr *a, uint8_t plen6);
+
+/*
+ * A permit may be of two parts, one given by hand and one learned, each with services and an end of
+ * its own.  The kernel gets one value for both, which ends when the first of them does, and then
+ * the other one.  What is said by hand takes its services out of the learned part.
+ */
+#define MR_BOOK_PARTS 2
+/* The parts of the entry with this key, ended ones too.  Returns how many. */
+size_t mr_book_parts(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_entry_key *k,
+		     struct mr_entry out[static MR_BOOK_PARTS]);
 
 /* Adds or extends.  `v` carries expires, granted, services, user, origin; plen is set here (128 on
  * the way in: a ban of exactly this address, even where bans are wider).
@@ -60,12 +74,14 @@ int mr_book_add(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr
 int mr_book_delete(struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a);
 /* All entries of a kind, at most `max` in one call (0: no limit); *removed counts this call. */
 int mr_book_flush(struct mr_book *b, enum mr_entry_kind kind, size_t max, size_t *removed);
-/* The live entry that covers the address (for bans: address or prefix), or NULL. */
+/* The live entry that covers the address (for bans: address or prefix), or NULL.  Of a permit of
+ * two parts the learned one, while it lives. */
 const struct mr_entry *mr_book_find(const struct mr_book *b, enum mr_entry_kind kind,
 				    const struct mr_addr *a, uint64_t now, struct mr_prefix *keyed);
 /* All of them, at most MR_BOOK_COVERING: where bans or permits are wider than an address, that of
- * the prefix and one of its own may hold it, for different services.  Returns how many. */
-#define MR_BOOK_COVERING 2 /* the address's own and its prefix's */
+ * the prefix and one of its own may hold it, for different services, and each of their parts
+ * counts.  Returns how many. */
+#define MR_BOOK_COVERING (2 * MR_BOOK_PARTS) /* the address's own and its prefix's */
 size_t mr_book_covering(const struct mr_book *b, enum mr_entry_kind kind, const struct mr_addr *a,
 			uint64_t now, const struct mr_entry *out[static MR_BOOK_COVERING]);
 /* Bits of the services for which the address has a live entry. */
@@ -92,7 +108,8 @@ void mr_book_rekey_give_up(struct mr_book *b);
 int mr_book_rekey_clear(struct mr_book *b, size_t max);
 /* In no particular order; *cursor from 0, false at the end.  If the book changes in between, each
  * entry is seen once or not at all, as it was before or after; mr_book_rekey_switch ends the walk.
- * `a` (may be NULL): the address the entry was made for, within its key's prefix. */
+ * `a` (may be NULL): the address the entry was made for, within its key's prefix.  *v is what the
+ * kernel has: where v->part has MR_ENTRY_MORE, mr_book_parts() tells what it consists of. */
 bool mr_book_next(const struct mr_book *b, enum mr_entry_kind kind, size_t *cursor,
 		  struct mr_entry_key *k, struct mr_entry *v, struct mr_addr *a);
 /* Bits of services that single entries name; entries of all services name none. */

@@ -31,7 +31,7 @@ static void test_life(void **state _unused_)
 	assert_int_equal(entry_add(b, MR_PERMIT, "192.0.2.1", 5 * SECOND, 2 * SECOND, NULL), 0);
 	assert_true(entry_has(b, MR_PERMIT, "192.0.2.1", 9 * SECOND));
 	struct mr_addr a = entry_addr("192.0.2.1");
-	struct mr_entry hand = { .expires = 4 * SECOND, .services = 2, .origin = MR_ORIGIN_HAND };
+	struct mr_entry hand = { .expires = 4 * SECOND, .services = 3, .origin = MR_ORIGIN_HAND };
 
 	assert_int_equal(mr_book_add(b, MR_PERMIT, &a, &hand, 2 * SECOND, NULL), 0);
 	assert_false(entry_has(b, MR_PERMIT, "192.0.2.1", 5 * SECOND));
