@@ -486,6 +486,7 @@ int mr_learner_event(struct mr_learner *l, const struct mr_event *e, int64_t whe
 
 	mr_learn_names(l, e, &names);
 	out->action = MR_LEARN_NONE;
+	out->why[0] = '\0'; /* for want of memory nothing is said */
 	now += MR_LEARN_EPOCH;
 	if (at > now)
 		at = now;

@@ -191,6 +191,9 @@ bool mr_cut_http(struct mr_str *s);
 /* Text of a client that stands left of the address that is read.  A line that syslog cut short
  * could end where the client wants it to; no line is so short that this much text fills it. */
 #define MR_CLIENT_TEXT_MAX 255 /* bytes */
+/* And what stands right of that address, where the server alone writes: a client's line that ends
+ * in the server's words, drawn out until syslog cuts it, is longer. */
+#define MR_SERVER_TEXT_MAX 512 /* bytes */
 /* Fills *out (count 1, no session) and answers MR_PARSE_EVENT. */
 enum mr_parse mr_take(struct mr_event *out, const char *format, enum mr_event_kind kind,
 		      enum mr_family family, const struct mr_addr *a, struct mr_str user,

@@ -37,6 +37,7 @@ static void trim_fields(struct mr_str *s)
 static bool read_client(struct mr_str s, struct mr_event *e)
 {
 	struct mr_str before, tail, addr, port;
+	size_t whole = s.n;
 	uint64_t n;
 
 	trim_fields(&s);
@@ -45,7 +46,7 @@ static bool read_client(struct mr_str s, struct mr_event *e)
 	if (!MR_CUT(&tail, "ip=[") && !mr_find_last(s, ", ip=[", &before, &tail))
 		return false;
 	if (!mr_cut_to(&tail, ']', &addr) || !mr_str_addr(addr, &e->addr) ||
-	    before.n > MR_CLIENT_TEXT_MAX)
+	    before.n > MR_CLIENT_TEXT_MAX || whole - before.n > MR_SERVER_TEXT_MAX)
 		return false;
 	e->session = (struct mr_str){ 0 };
 	if (MR_CUT(&tail, ", port=[")) {

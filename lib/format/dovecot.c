@@ -87,6 +87,8 @@ static bool server_fields(struct mr_str s, struct tail *t)
 {
 	struct mr_str addr, rest = s;
 
+	if (s.n > MR_SERVER_TEXT_MAX)
+		return false;
 	if (!mr_cut_to(&rest, ',', &addr))
 		return false; /* a line that was cut: 192.0.2.1 of 192.0.2.10 */
 	rest.p--; /* keep the separator */

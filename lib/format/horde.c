@@ -30,7 +30,8 @@ static enum mr_parse horde_parse(const struct mr_line *l, struct mr_join *j, str
 	if (!MR_CUT(&s, "FAILED LOGIN for "))
 		return MR_PARSE_NOTHING;
 	if (!mr_find_only(s, "] to ", &user, &rest) || !mr_trim_from(&user, '[', &addr) ||
-	    !MR_TRIM(&user, " ") || user.n > MR_CLIENT_TEXT_MAX || !mr_str_addr(addr, &a))
+	    !MR_TRIM(&user, " ") || user.n > MR_CLIENT_TEXT_MAX || rest.n > MR_SERVER_TEXT_MAX ||
+	    !mr_str_addr(addr, &a))
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_NONE, &a, user, "webmail login failed");
 }

@@ -82,11 +82,13 @@ static enum mr_parse parse_refused(struct mr_str s, struct mr_event *out)
 {
 	struct mr_str user, name, where;
 	struct mr_addr a;
+	size_t whole = s.n;
 
 	if (MR_TRIM(&s, "]") && !mr_find_last(s, " [", &s, &where))
 		return MR_PARSE_NOTHING;
 	if (!mr_find_only(s, " from host (", &user, &s) || !mr_cut_to(&s, ')', &name) ||
-	    !MR_CUT(&s, " ") || !mr_str_addr(s, &a) || user.n > MR_CLIENT_TEXT_MAX)
+	    !MR_CUT(&s, " ") || !mr_str_addr(s, &a) || user.n > MR_CLIENT_TEXT_MAX ||
+	    whole - user.n > MR_SERVER_TEXT_MAX)
 		return MR_PARSE_NOTHING;
 	return mr_take(out, NAME, MR_EV_FAILURE, MR_FAMILY_POP3, &a, user, "auth failed");
 }

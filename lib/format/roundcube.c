@@ -12,12 +12,14 @@
 
 static const char NAME[] = "roundcube";
 
-static enum mr_parse failure(struct mr_str s, struct mr_event *out)
+/* `text`: at the end may stand what the client chose, of any length */
+static enum mr_parse failure(struct mr_str s, bool text, struct mr_event *out)
 {
 	struct mr_str user, addr, x;
 	struct mr_addr a;
 
-	if (!mr_find_only(s, " from ", &user, &addr) || user.n > 2 * MR_CLIENT_TEXT_MAX)
+	if (!mr_find_only(s, " from ", &user, &addr) || user.n > 2 * MR_CLIENT_TEXT_MAX ||
+	    (!text && addr.n > MR_SERVER_TEXT_MAX))
 		return MR_PARSE_NOTHING;
 	mr_find(addr, " in session ", &addr, &x);
 	mr_find(addr, ". ", &addr, &x);
@@ -44,9 +46,10 @@ static enum mr_parse roundcube_parse(const struct mr_line *l, struct mr_join *j,
 	t = s;
 	if (MR_CUT(&t, "<") && mr_cut_class(&t, MR_CLASS_WORD, &session) && MR_CUT(&t, "> "))
 		s = t;
-	if (MR_CUT(&s, "FAILED login for ") || MR_CUT(&s, "Failed login for ") ||
-	    MR_CUT(&s, "IMAP Error: Login failed for "))
-		return failure(s, out);
+	if (MR_CUT(&s, "FAILED login for ") || MR_CUT(&s, "Failed login for "))
+		return failure(s, false, out);
+	if (MR_CUT(&s, "IMAP Error: Login failed for "))
+		return failure(s, true, out);
 	return MR_CUT(&s, "Login fail") || MR_CUT(&s, "IMAP Error: Login") ? MR_PARSE_LOST
 									   : MR_PARSE_NOTHING;
 }

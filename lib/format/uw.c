@@ -31,6 +31,7 @@ static enum mr_family family_of(struct mr_str p)
 static bool read_host(struct mr_str s, struct mr_str *before, struct mr_addr *a)
 {
 	struct mr_str head, host, counts, nmsgs;
+	size_t whole = s.n;
 
 	/* pop: " nmsgs=3/3", logout of pop: " ndele=0" and the like */
 	while (!(s.n && s.p[s.n - 1] == ']')) {
@@ -46,7 +47,7 @@ static bool read_host(struct mr_str s, struct mr_str *before, struct mr_addr *a)
 			return false;
 	}
 	if (!mr_find_last(s, " host=", &head, &host) || head.n > MR_CLIENT_TEXT_MAX ||
-	    !mr_str_host(host, a))
+	    whole - head.n > MR_SERVER_TEXT_MAX || !mr_str_host(host, a))
 		return false;
 	*before = head;
 	return true;

@@ -324,6 +324,22 @@ const struct hostile_template hostile_templates[] = {
 	{ NULL,
 	  B "qpopper[7]: [AUTH] Failed attempted login to {U} from host (host.example.net) {A}",
 	  MR_EV_FAILURE },
+	{ NULL,
+	  B "qpopper[7]: [AUTH] Failed attempted login to {U} from host (host.example.net) {A} "
+	    "[pop_pass.c:1]",
+	  MR_EV_FAILURE },
+	{ NULL, B "imapd[7]: Login SYSTEM BREAK-IN ATTEMPT user={U} auth={U} host=x [{A}]",
+	  MR_EV_ABUSE },
+	{ NULL, B "imapd: LOGIN FAILED, method={U}, ip=[{A}]", MR_EV_FAILURE },
+	{ NULL, B "imapd: Disconnected, user={U}, ip=[{A}], headers=0, body=0", MR_EV_LOGOUT },
+	{ NULL,
+	  F
+	  "1xUsCn-00008O-2c <= {S} DS H=host.example.net ({H}) [{A}]:4711 TFO P=esmtpa A=plain:{U} "
+	  "S=2",
+	  MR_EV_LOGIN },
+	{ NULL, B "dovecot: auth: ldap({U},{A},): invalid credentials", MR_EV_FAILURE },
+	{ NULL, B "dovecot: auth: ldap({U},{A},<abcd>): Password mismatch (for LDAP bind)",
+	  MR_EV_FAILURE },
 	{ NULL, B "solid-pop3d[7]: can't find APOP secret for user {U} - {A}", MR_EV_FAILURE },
 };
 const size_t hostile_count = MR_ARRAY_SIZE(hostile_templates);

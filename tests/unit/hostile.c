@@ -372,6 +372,43 @@ static void test_fakes(void **state)
 	}
 }
 
+/* Behind the real address stands what the client chose, and may be long. */
+static bool client_ends(const char *line)
+{
+	const char *addr = strstr(line, "{A}");
+
+	return !addr || hole(addr);
+}
+
+/* The same where what fills the line stands behind the client's fake address, in a field that may
+ * be long: `end` is the fake line's last byte. */
+static void check_filled(const struct hostile_template *t, const char *h, size_t length)
+{
+	static const char *const fillers[] = { "x", " ", " a=1", " x" };
+	static struct buf b, line;
+	size_t head = (size_t)(h - t->line), room;
+
+	if (memmem(t->line, head, "{A}", 3))
+		head += strlen(real[0]) - 3;
+	line.n = 0;
+	fill(&line, h + 3, "9.9.9.9", "x", 1);
+	for (size_t k = 0; line.n && k < MR_ARRAY_SIZE(fillers); k++) {
+		for (size_t last = 0; last < 2; last++) { /* bytes of the tail behind the filler */
+			b.n = 0;
+			put_text(&b, "x");
+			put(&b, line.p, line.n - last);
+			room = length - head - last;
+			while (b.n + strlen(fillers[k]) <= room)
+				put_text(&b, fillers[k]);
+			while (b.n < room)
+				put_text(&b, "1");
+			put(&b, line.p + line.n - last, last);
+			put_text(&b, "yyyyyyyy");
+			check(t, real[0], b.p, b.n, length, false);
+		}
+	}
+}
+
 /* A line that syslog cut where the client wanted it to end. */
 static void test_cut_lines(void **state)
 {
@@ -400,13 +437,15 @@ static void test_cut_lines(void **state)
 			put(&b, line.p, line.n);
 			put_text(&b, "yyyyyyyy");
 			check(t, real[0], b.p, b.n, lengths[i], false);
+			if (!client_ends(t->line))
+				check_filled(t, h, lengths[i]);
 		}
 		/* where the address is the line's last word, half of it cannot be told from a whole
 		 */
 		h = strstr(t->line, "{A}");
 		/* words of the server may tell of a fault of its own, or may be missing */
 		if (t->kind == HOSTILE_NONE || strstr(t->line, "rhost={A}") ||
-		    strstr(t->line, "from {A}"))
+		    strstr(t->line, "from {A}") || strstr(t->line, ") {A} ["))
 			continue;
 		for (size_t n = 1; h && h[3] && n < strlen(t->line); n++)
 			check(t, real[0], "alice", 5, n, false);
